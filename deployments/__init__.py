@@ -1,0 +1,1 @@
+"""Which real blocks meet which flows?  The composition root, served and deployed."""

@@ -1,0 +1,266 @@
+"""Which outside things does the method need, and what may it ask of each?
+
+Blocks implement these; tasks call them; tests bring small fakes. Paths are absolute strings, times seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from pydantic import Field
+
+from .events import Event
+from .model_calls import ModelReply, ModelRequest, Value
+
+
+@runtime_checkable
+class ModelDoor(Protocol):
+    """The one door to models: routing, retries, budget, journal and price are behind it."""
+
+    def complete(self, request: ModelRequest) -> ModelReply:
+        """Answer `request`, from the journal if it was answered before.
+
+        Raises:
+            ModelError: one of its subclasses; `may_pass` tells whether waiting helps.
+            BudgetExceeded: before the call, when its worst case would pass a cap.
+        """
+        ...
+
+
+class Limits(Value):
+    """Bounds of one sandboxed command. Bytes and seconds."""
+
+    wall_s: float = 120.0
+    cpu_s: int = 120
+    memory_bytes: int = 2 << 30
+    file_bytes: int = 100 << 20
+    processes: int = 512
+    tmp_bytes: int = 256 << 20
+    output_bytes: int = 64 << 10
+
+
+class CommandResult(Value):
+    """What a command did. `limit_hit` names the bound that stopped it ("" if none); `output` is the tail, decoded."""
+
+    exit_code: int
+    output: str = ""
+    output_bytes: int = 0
+    wall_s: float = 0.0
+    peak_memory_bytes: int | None = None
+    limit_hit: str = ""
+    sandboxed: bool = True
+
+
+class SandboxProbe(Value):
+    """What running the canaries showed. `name` is the mechanism ("bubblewrap", "none")."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    remedy: str = ""
+
+
+@runtime_checkable
+class Sandbox(Protocol):
+    """Runs commands written by a model, without network, secrets or a way out."""
+
+    def probe(self) -> SandboxProbe:
+        """Run the canaries and say what holds."""
+        ...
+
+    def run(
+        self,
+        command: str | Sequence[str],
+        worktree: str,
+        limits: Limits,
+        *,
+        env: Mapping[str, str] | None = None,
+        writable: bool = True,
+    ) -> CommandResult:
+        """Run `command` (a string goes to `bash -c`) with `worktree` as its folder.
+
+        Raises:
+            SandboxMissing: no sandbox works here, and running without one was not chosen.
+        """
+        ...
+
+
+class DiffStat(Value):
+    """How large a change is."""
+
+    files: tuple[str, ...] = ()
+    insertions: int = 0
+    deletions: int = 0
+
+
+@runtime_checkable
+class Workspace(Protocol):
+    """The git side of one project: story worktrees, and one integration worktree that alone moves the main line.
+
+    The person's checkout, index, stash and hooks are never touched. The main line is a branch of its own
+    (`settings.integration_branch`), created from the person's branch at the first run.
+    """
+
+    def recover(self) -> list[str]:
+        """Remove what a crash left behind (locks, half-made worktrees, merges); say what was done. Idempotent."""
+        ...
+
+    def integration(self) -> str:
+        """The integration worktree's path; made on first use."""
+        ...
+
+    def tip(self) -> str:
+        """The main line's commit id."""
+        ...
+
+    def open(self, name: str, branch: str, base: str) -> str:
+        """The path of the worktree `name`, on `branch`; made from commit `base` unless it exists in good order."""
+        ...
+
+    def path(self, name: str) -> str:
+        """Where the worktree `name` is or would be."""
+        ...
+
+    def head(self, worktree: str) -> str:
+        """The commit a worktree stands on."""
+        ...
+
+    def checkpoint(self, worktree: str, message: str) -> str:
+        """Commit everything in the worktree and return the commit id; HEAD's when nothing changed."""
+        ...
+
+    def reset(self, worktree: str, commit: str) -> None:
+        """Make the worktree exactly `commit`, untracked files gone."""
+        ...
+
+    def diff(self, base: str, head: str, *, context: int = 3) -> str:
+        """The unified diff between two commits."""
+        ...
+
+    def stat(self, base: str, head: str) -> DiffStat:
+        """Files and lines changed between two commits."""
+        ...
+
+    def files(self, commit: str) -> list[str]:
+        """Paths tracked at a commit, sorted."""
+        ...
+
+    def read(self, commit: str, path: str) -> str | None:
+        """A file's text at a commit, None if it is not there."""
+        ...
+
+    def rebase(self, worktree: str, onto: str) -> str:
+        """Rebase the worktree's branch onto a commit and return its new head.
+
+        Raises:
+            MergeConflict: the rebase was aborted and the worktree is as before; `files` names the paths.
+        """
+        ...
+
+    def merge(self, branch_commit: str, message: str, op_id: str) -> str:
+        """Merge a commit into the main line with a merge commit that carries `Op-Id: op_id`; once, however often asked.
+
+        Raises:
+            MergeConflict: nothing was changed.
+        """
+        ...
+
+    def commit_files(self, files: Mapping[str, str | None], message: str, op_id: str) -> str:
+        """Write texts (None deletes) in the integration worktree and commit them with `Op-Id: op_id`; once."""
+        ...
+
+    def find_op(self, op_id: str) -> str | None:
+        """The main line's commit that carries `Op-Id: op_id`."""
+        ...
+
+    def abandon(self, name: str, branch: str) -> None:
+        """Remove the worktree and its branch."""
+        ...
+
+    def export(self, commit: str, folder: str) -> None:
+        """Write the tree of a commit into an empty folder."""
+        ...
+
+    def leftovers(self) -> list[str]:
+        """Names of story worktrees that still exist."""
+        ...
+
+
+@runtime_checkable
+class Recorder(Protocol):
+    """Appends events to the spool."""
+
+    def record(self, event: Event) -> None:
+        """Append one event; an event_id that was recorded before is harmless."""
+        ...
+
+
+class HealthCheck(Value):
+    """Whether a release answers."""
+
+    healthy: bool
+    detail: str = ""
+
+
+@runtime_checkable
+class DeployTarget(Protocol):
+    """A place where releases run."""
+
+    def current(self) -> str:
+        """The release that is live, "" if none."""
+        ...
+
+    def release(self, release: str, commit: str) -> str:
+        """Prepare the release's folder from a commit and return its path; idempotent."""
+        ...
+
+    def switch(self, release: str) -> None:
+        """Make a prepared release live, atomically."""
+        ...
+
+    def check(self, release: str) -> HealthCheck:
+        """Ask a prepared release for its health."""
+        ...
+
+
+@runtime_checkable
+class Texts(Protocol):
+    """Read access to content by relative path: the method's own, overridden file by file by the project's."""
+
+    def read(self, path: str) -> str | None:
+        """The text, None if there is none."""
+        ...
+
+    def names(self, under: str) -> Iterable[str]:
+        """Relative paths of all files below a folder, sorted."""
+        ...
+
+
+class ProjectRef(Value):
+    """Which project: the repository's absolute path. Small enough to be a flow parameter."""
+
+    repository: str = Field(
+        description="Absolute path of the project's git repository", examples=["/srv/projects/shelf"]
+    )
+
+
+@runtime_checkable
+class Shelf(Protocol):
+    """Small durable values of one project, by name: answers, leases, notes. Writes are atomic and synced."""
+
+    def get(self, name: str) -> str | None:
+        """The text kept under a name."""
+        ...
+
+    def put(self, name: str, text: str) -> None:
+        """Keep a text under a name, replacing what was there."""
+        ...
+
+    def put_new(self, name: str, text: str) -> bool:
+        """Keep a text under a name unless there is one; True if it was kept. Exactly one caller wins."""
+        ...
+
+    def names(self, prefix: str) -> list[str]:
+        """All names that start with a prefix, sorted."""
+        ...

@@ -1,0 +1,1 @@
+"""How is a model played back on loopback: recorded, scripted, and with faults?"""
