@@ -237,6 +237,39 @@ class Texts(Protocol):
         ...
 
 
+@runtime_checkable
+class Documents(Protocol):
+    """The project's documents, by path relative to the repository's root ("docs/prd.md").
+
+    Implementations keep every path inside the project and write atomically; a text that is there already is not
+    written again. Planning writes in the integration worktree, never in the person's checkout.
+    """
+
+    def read(self, path: str) -> str | None:
+        """The text, None if there is no such file.
+
+        Raises:
+            UnsafePath: the path leaves the project.
+        """
+        ...
+
+    def write(self, path: str, text: str) -> None:
+        """Make the file hold this text, folders included.
+
+        Raises:
+            UnsafePath: the path leaves the project or names something protected.
+        """
+        ...
+
+    def glob(self, patterns: Sequence[str]) -> list[str]:
+        """Relative paths of all files that match any pattern, sorted; the case of letters does not matter."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file or folder."""
+        ...
+
+
 class ProjectRef(Value):
     """Which project: the repository's absolute path. Small enough to be a flow parameter."""
 
