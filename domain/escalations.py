@@ -1,0 +1,162 @@
+"""When is a person asked, and what do they see?
+
+A question has an id that follows from what is asked and where, so the same question is asked once, however often the
+work is resumed. Its answer is kept by that id and looked up first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from .model_calls import Value
+
+
+class Kind(StrEnum):
+    """What a person is asked for."""
+
+    CLARIFICATION = "clarification"
+    PHASE_GATE = "phase-gate"
+    REVIEW_CONFLICT = "review-conflict"
+    MERGE_CONFLICT = "merge-conflict"
+    BUDGET = "budget"
+    RISK = "risk"
+    FAILURE = "failure"
+
+
+SEVERITY: dict[Kind, Literal["critical", "important", "normal"]] = {
+    Kind.CLARIFICATION: "important",
+    Kind.PHASE_GATE: "critical",
+    Kind.REVIEW_CONFLICT: "important",
+    Kind.MERGE_CONFLICT: "important",
+    Kind.BUDGET: "critical",
+    Kind.RISK: "critical",
+    Kind.FAILURE: "normal",
+}
+
+
+class Question(Value):
+    """Something that must be decided before the work can go on."""
+
+    kind: Kind = Kind.CLARIFICATION
+    project: str
+    workflow: str = ""
+    step: str = ""
+    story: str = ""
+    asked_by: str = ""
+    question: str
+    context: str = ""
+    options: tuple[str, ...] = ()
+    recommendation: str = ""
+    reasoning: str = ""
+    confidence: float = Field(default=0.0, ge=0, le=1)
+    cost_so_far: str = ""
+
+    @property
+    def id(self) -> str:
+        """A short name that is the same for the same question at the same place: lower-case letters, digits, dashes."""
+        place = re.sub(r"[^a-z0-9]+", "-", f"{self.story or self.workflow} {self.step}".lower()).strip("-")[:40]
+        digest = hashlib.sha256("\0".join((self.project, self.workflow, self.step, self.story, self.question)).encode())
+        return f"{place or 'question'}-{digest.hexdigest()[:10]}"
+
+
+class Answer(Value):
+    """What was decided, by whom and why."""
+
+    answer: str
+    source: Literal["onboarding", "fact", "model", "person", "policy"]
+    confidence: float = Field(default=1.0, ge=0, le=1)
+    reasoning: str = ""
+    by: str = ""
+    notes: str = ""
+
+
+class Escalation(Value):
+    """A question that waits for a person, or has been answered."""
+
+    id: str
+    question: Question
+    severity: Literal["critical", "important", "normal"]
+    status: Literal["pending", "answered", "set_aside", "expired", "cancelled"] = "pending"
+    created: str = ""
+    deadline: str = ""
+    default: str = ""
+    flow_run: str = ""
+    link: str = ""
+    response: Answer | None = None
+
+
+def decide_alone(question: Question, threshold: float) -> Answer | None:
+    """The agent's own recommendation when its confidence reaches the threshold, else None: a person must be asked.
+
+    Only clarifications are ever decided alone; gates, budgets and risks always go to a person.
+    """
+    if question.kind is not Kind.CLARIFICATION or not question.recommendation or question.confidence < threshold:
+        return None
+    return Answer(
+        answer=question.recommendation,
+        source="model",
+        confidence=question.confidence,
+        reasoning=question.reasoning,
+        by=question.asked_by,
+    )
+
+
+def decide_by_policy(question: Question) -> Answer | None:
+    """The recommendation, taken because the project's settings say so; None when there is none to take."""
+    if not question.recommendation:
+        return None
+    return Answer(
+        answer=question.recommendation,
+        source="policy",
+        confidence=question.confidence,
+        reasoning="settings.when_asked is 'recommendation'",
+        by="policy",
+    )
+
+
+def refuse(question: Question, answer: str) -> str:
+    """Why `answer` does not answer the question; "" when it does."""
+    text = answer.strip()
+    if not text:
+        return "An answer is needed."
+    if question.options and text not in question.options:
+        return f"{text!r} is not one of the choices: {', '.join(question.options)}."
+    return ""
+
+
+def markdown(escalation: Escalation) -> str:
+    """The question as a person reads it on a phone: short, headings, no links out, no raw HTML."""
+    question = escalation.question
+    lines = [f"## {inert(question.question)}", ""]
+    if question.story or question.workflow:
+        lines.append(
+            f"**Where:** {inert(' · '.join(p for p in (question.workflow, question.story, question.step) if p))}  "
+        )
+    if question.asked_by:
+        lines.append(f"**Asked by:** {inert(question.asked_by)}  ")
+    if question.recommendation:
+        share = f"{question.confidence:.0%}"
+        lines.append(f"**Would do:** {inert(question.recommendation)} (confidence {share})  ")
+    if question.reasoning:
+        lines.append(f"**Because:** {inert(question.reasoning)}  ")
+    if question.cost_so_far:
+        lines.append(f"**Cost so far:** {inert(question.cost_so_far)}  ")
+    if escalation.deadline:
+        default = inert(escalation.default) or "the work is set aside"
+        lines.append(f"**Without an answer by {escalation.deadline}:** {default}")
+    if question.context:
+        lines += ["", inert(question.context)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def inert(text: str) -> str:
+    """Text from a model or a repository that may stand in Markdown: no HTML, images or links become active."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"!\[", r"!\\[", text)
+    text = re.sub(r"\]\s*\(", r"]\\(", text)
+    return re.sub(r"(?i)\b(javascript|data|vbscript|https?):", lambda m: f"{m.group(1)}&#58;", text)
