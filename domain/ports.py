@@ -270,6 +270,55 @@ class Documents(Protocol):
         ...
 
 
+class SearchHit(Value):
+    """One line that a search found; `line` is 1-based."""
+
+    path: str
+    line: int
+    text: str
+
+
+@runtime_checkable
+class FilesIn(Protocol):
+    """The files of one worktree, by path relative to its root with "/" between folders.
+
+    Every method raises UnsafePath for a path that leaves the worktree, goes through a symbolic link or names
+    something protected (`.git`). Texts are exact: line ends and byte order marks are neither added nor lost.
+    """
+
+    def read(self, path: str) -> str | None:
+        """The text, None if there is no such file.
+
+        Raises:
+            InputError: the file is not UTF-8 text, or too large to be one.
+        """
+        ...
+
+    def write(self, path: str, text: str) -> None:
+        """Make the file hold this text, folders included; the mode of a file that exists is kept."""
+        ...
+
+    def delete(self, path: str) -> bool:
+        """Remove a file; False if there was none."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file or folder."""
+        ...
+
+    def list(self, path: str = ".", depth: int = 2) -> Sequence[str]:
+        """Files and folders below a folder, sorted, folders with "/" at their end; what git ignores is left out."""
+        ...
+
+    def search(self, pattern: str, path: str = ".", *, limit: int = 200) -> Sequence[SearchHit]:
+        """Lines that a regular expression matches, sorted by path and line, at most `limit`.
+
+        Raises:
+            InputError: the pattern is not a regular expression.
+        """
+        ...
+
+
 class ProjectRef(Value):
     """Which project: the repository's absolute path. Small enough to be a flow parameter."""
 
