@@ -1,0 +1,98 @@
+"""What does the environment say?  Read once at the edge and passed inwards as one frozen value."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROVIDER_KEYS = {
+    "anthropic": "ANTHROPIC_API_KEY",
+    "openai": "OPENAI_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "deepseek": "DEEPSEEK_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+    "groq": "GROQ_API_KEY",
+    "xai": "XAI_API_KEY",
+}
+"""The environment variable in which each provider's key stands, by litellm's provider name."""
+
+KEYLESS = ("ollama", "ollama_chat", "lm_studio", "vllm", "hosted_vllm")
+"""Providers that run on the person's own machine and need no key."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """All that Storyloom takes from the environment. `keys` holds secret values by provider: never print it."""
+
+    home: Path
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    base_urls: Mapping[str, str] = field(default_factory=dict)
+    ledger_url: str = ""
+    mode: str = "live"
+    prefect_api_url: str = ""
+
+
+def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
+    """The environment as a value."""
+    env = os.environ if environ is None else environ
+    return Environment(
+        home=_home(env),
+        keys={p: env[name] for p, name in PROVIDER_KEYS.items() if env.get(name)},
+        base_urls={p: env[f"{p.upper()}_BASE_URL"] for p in PROVIDER_KEYS if env.get(f"{p.upper()}_BASE_URL")},
+        ledger_url=env.get("STORYLOOM_LEDGER_URL", ""),
+        mode="rehearsal" if env.get("STORYLOOM_MODE") == "rehearsal" else "live",
+        prefect_api_url=env.get("PREFECT_API_URL", ""),
+    )
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    if env.get("STORYLOOM_HOME"):
+        return Path(env["STORYLOOM_HOME"]).expanduser().resolve()
+    if os.geteuid() == 0:
+        return Path("/var/lib/storyloom")
+    return Path(env.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "storyloom"
+
+
+def project_folder(home: Path, repository: str | Path) -> Path:
+    """Where a project's state is kept: a readable name and a digest of the repository's real path."""
+    real = os.path.realpath(repository)
+    slug = re.sub(r"[^a-z0-9]+", "-", Path(real).name.lower()).strip("-")[:40] or "project"
+    return home / "projects" / f"{slug}-{hashlib.sha256(real.encode()).hexdigest()[:8]}"
+
+
+def spool_folder(home: Path) -> Path:
+    """Where every process appends its events."""
+    return home / "spool"
+
+
+def warehouse_path(home: Path) -> Path:
+    """The DuckDB database that reports read."""
+    return home / "warehouse.duckdb"
+
+
+def results_folder(home: Path) -> Path:
+    """Where Prefect keeps the results of finished steps."""
+    return home / "results"
+
+
+def prefect_settings(home: Path, api_url: str) -> dict[str, str]:
+    """The Prefect settings that Storyloom's promises rest on, as environment variables.
+
+    Results are persisted as JSON in one place that a resumed run finds again; nothing is sent to anybody.
+    """
+    return {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_API_URL": api_url,
+        "PREFECT_LOCAL_STORAGE_PATH": str(results_folder(home)),
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+        "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+    }
