@@ -65,12 +65,14 @@ class StagedDocuments:
             raise StorageFull(f"{target}: it could not be written ({error.strerror}).") from error
 
     def exists(self, path: str) -> bool:
-        """Whether the document is there, staged or in the main line."""
-        return self.read(path) is not None
+        """Whether the document or folder is there, staged or in the main line."""
+        name = _checked(path).rstrip("/")
+        known = [*self._workspace.files(self._workspace.tip()), *self.staged()]
+        return any(p == name or p.startswith(f"{name}/") for p in known)
 
-    def glob(self, patterns: str | Iterable[str]) -> list[str]:
+    def glob(self, patterns: Iterable[str]) -> list[str]:
         """Paths of documents that match any of the patterns, without regard to case, sorted."""
-        wanted = [patterns] if isinstance(patterns, str) else list(patterns)
+        wanted = list(patterns)
         known = {*self._workspace.files(self._workspace.tip()), *self.staged()}
         return sorted(p for p in known if any(fnmatch.fnmatch(p.lower(), w.lower().removeprefix("./")) for w in wanted))
 

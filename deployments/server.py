@@ -70,7 +70,7 @@ def start_child(
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=None if detached else die_with_parent,  # noqa: PLW1509 - one prctl call, no locks
+            preexec_fn=None if detached else die_with_parent,
         )
 
 
@@ -85,7 +85,9 @@ def stop_child(process: subprocess.Popen[bytes], grace_s: float = 8.0) -> None:
             process.wait(grace_s)
 
 
-def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], what: str, log: Path, limit_s: float) -> None:
+def wait_until(
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], what: str, log: Path, limit_s: float
+) -> None:
     """Wait until `ready()`; say why when the process ends first or time runs out.
 
     Raises:
@@ -95,7 +97,9 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], what
     while not ready():
         if process.poll() is not None or time.monotonic() > until:
             tail = log.read_text(errors="replace")[-600:] if log.exists() else ""
-            how = f"ended with exit code {process.returncode}" if process.poll() is not None else "did not answer in time"
+            how = (
+                f"ended with exit code {process.returncode}" if process.poll() is not None else "did not answer in time"
+            )
             raise ServerError(f"{what} {how}. Its last words: {tail.strip() or '(none)'}", remedy=f"See {log}.")
         time.sleep(0.1)
 

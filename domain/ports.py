@@ -269,6 +269,14 @@ class Documents(Protocol):
         """Whether there is such a file or folder."""
         ...
 
+    def staged(self) -> Mapping[str, str]:
+        """Texts by path that were written and are not in the main line yet."""
+        ...
+
+    def clear(self) -> None:
+        """Forget the staged texts: they have entered the main line."""
+        ...
+
 
 class SearchHit(Value):
     """One line that a search found; `line` is 1-based."""
@@ -320,10 +328,15 @@ class FilesIn(Protocol):
 
 
 class ProjectRef(Value):
-    """Which project: the repository's absolute path. Small enough to be a flow parameter."""
+    """Which project. Small enough to be a flow parameter; `settings` holds for this run only and is recorded."""
 
     repository: str = Field(
-        description="Absolute path of the project's git repository", examples=["/srv/projects/shelf"]
+        title="Repository", description="Absolute path of the project's git repository", examples=["/srv/shelf"]
+    )
+    settings: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        title="Settings for this run",
+        description="Replace settings of the project file, for instance max_concurrent_agents: 2",
     )
 
 

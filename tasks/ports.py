@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, NoReturn, cast
@@ -53,6 +53,7 @@ class Absent:
         )
 
 
+Lane = Callable[[], AbstractContextManager[object]]
 PORTS = ("models", "documents", "texts", "workspace", "sandbox", "recorder", "shelf")
 ABSENT: dict[str, Any] = {port: Absent(port) for port in PORTS}  # Any: each stands in for a Protocol
 
@@ -71,6 +72,8 @@ class Ports:
     recorder: Recorder = ABSENT["recorder"]
     shelf: Shelf = ABSENT["shelf"]
     deploy: DeployTarget | None = None
+    lane: Lane = nullcontext  # held by whoever moves the main line; one holder in all processes
+    publish: Callable[[], str] = lambda: ""  # moves the person's branch; says why not, "" when done
 
 
 Factory = Callable[[ProjectRef], Ports]
@@ -87,9 +90,10 @@ def ports_for(project: ProjectRef) -> Ports:
         ConfigError: no composition was set, and no entry point is installed.
     """
     with _lock:
-        if project.repository not in _made:
-            _made[project.repository] = (_factory or _installed())(project)
-        return _made[project.repository]
+        key = project.model_dump_json()
+        if key not in _made:
+            _made[key] = (_factory or _installed())(project)
+        return _made[key]
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def test_a_staged_text_hides_the_main_lines(documents: StagedDocuments):
 
 def test_globs_see_both_without_regard_to_case(documents: StagedDocuments):
     documents.write("docs/PRD-2.md", "x")
-    assert documents.glob("docs/*prd*.md") == ["docs/PRD-2.md", "docs/prd.md"]
+    assert documents.glob(["docs/*prd*.md"]) == ["docs/PRD-2.md", "docs/prd.md"]
     assert documents.glob(["readme*"]) == ["README.md"]
 
 
@@ -43,3 +43,10 @@ def test_globs_see_both_without_regard_to_case(documents: StagedDocuments):
 def test_a_path_outside_the_project_is_refused(documents: StagedDocuments, path: str):
     with pytest.raises(UnsafePath):
         documents.write(path, "x")
+
+
+def test_folders_exist_when_a_file_is_below_them(documents: StagedDocuments):
+    assert documents.exists("docs")
+    assert not documents.exists("doc")
+    documents.write("new/place/x.md", "x")
+    assert documents.exists("new/place")
