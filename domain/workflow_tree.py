@@ -28,6 +28,7 @@ class Node:
     """A tag of the closed vocabulary, or a run of text (`kind == "text"`).
 
     `kind` is the tag's name in lower case with hyphens ("template-output", "check", "websearch", "text", "root").
+    A comment has the kind "comment", its body as `text`, and is no part of `inner_text`.
     `attrs` are attribute values as written, entities decoded. `line` is 1-based.
     `closed` is False for a tag that the source opened and never closed.
     """
@@ -54,6 +55,19 @@ class Node:
 
 
 @dataclass(frozen=True)
+class MenuOption:
+    """One choice that a step file's menu offers: "[C] Continue" and what the step says is done then.
+
+    `target` is the file that the choice leads to, as a path among the workflow's files ("" if none is named).
+    """
+
+    key: str
+    label: str
+    handling: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True)
 class Step:
     """One step in the order in which it runs. `number` is as written ("0.5", "2a", "FINAL", "-1", "" if none)."""
 
@@ -67,13 +81,16 @@ class Step:
     anchors: tuple[str, ...] = ()
     file: str = ""  # for step-file workflows: the step's own file
     next_file: str = ""
+    variables: Mapping[str, object] = field(default_factory=dict)  # a step file's frontmatter, as loaded
+    menu: tuple[MenuOption, ...] = ()
 
 
 @dataclass(frozen=True)
 class Workflow:
     """A workflow as read, variables not yet resolved.
 
-    `kind`: "xml" (instructions with tags), "prose" (headings are steps), "steps" (a file per step), "skill".
+    `kind` says how the steps run: "xml" (instructions with tags), "prose" (headings are steps), "steps" (a file per
+    step, also below a skill), "skill" (a SKILL.md that is the whole instruction).
     `variables` is the flattened namespace of workflow.yaml, `variables:` included; values as loaded.
     `steps` are the top-level steps in the order in which they run; nested steps stay inside their parent's node.
     """
