@@ -42,7 +42,10 @@ class Lane(StrEnum):
 
 
 class TestReport(Value):
-    """What our own run of the tests showed. `passed` None means that nothing could be established."""
+    """What our own run of the tests showed. `passed` None means that nothing could be established.
+
+    `ran` counts tests (skipped ones included), `failures` those that failed or could not be run; None if unknown.
+    """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
@@ -52,6 +55,10 @@ class TestReport(Value):
     tail: str = ""
     wall_s: float = 0.0
     limit_hit: str = ""
+    ran: int | None = None
+    failures: int | None = None
+    skipped: int = 0
+    failing: tuple[str, ...] = ()
 
 
 class Finding(Value):

@@ -1,0 +1,94 @@
+"""Which small stand-ins answer for a worktree and a sandbox, without a disk or a process?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from .errors import InputError, UnsafePath
+from .ports import CommandResult, Limits, SandboxProbe, SearchHit
+from .protected_paths import clean_path
+
+
+class MemoryFiles:
+    """A worktree's files in a dict of path to text."""
+
+    def __init__(self, texts: Mapping[str, str] | None = None) -> None:
+        self.texts = dict(texts or {})
+
+    def read(self, path: str) -> str | None:
+        """The text, None if there is no such file."""
+        return self.texts.get(self._clean(path))
+
+    def write(self, path: str, text: str) -> None:
+        """Make the file hold this text."""
+        self.texts[self._clean(path)] = text
+
+    def delete(self, path: str) -> bool:
+        """Remove a file; False if there was none."""
+        return self.texts.pop(self._clean(path), None) is not None
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file or folder."""
+        where = self._clean(path)
+        return where in self.texts or any(name.startswith(where + "/") for name in self.texts) or where == "."
+
+    def list(self, path: str = ".", depth: int = 2) -> Sequence[str]:
+        """Files and folders below a folder, sorted, folders with "/" at their end."""
+        where = self._clean(path)
+        below = "" if where == "." else where + "/"
+        found: set[str] = set()
+        for name in self.texts:
+            if name.startswith(below):
+                parts = name[len(below) :].split("/")
+                found |= {below + "/".join(parts[:n]) + "/" for n in range(1, min(len(parts) - 1, depth) + 1)}
+                if len(parts) <= depth:
+                    found.add(name)
+        return sorted(found)
+
+    def search(self, pattern: str, path: str = ".", *, limit: int = 200) -> Sequence[SearchHit]:
+        """Lines that a regular expression matches, sorted by path and line."""
+        try:
+            wanted = re.compile(pattern)
+        except re.error as error:
+            raise InputError(f"{pattern!r} is not a regular expression: {error}.") from error
+        where = self._clean(path)
+        hits = [
+            SearchHit(path=name, line=n, text=row)
+            for name, text in sorted(self.texts.items())
+            if where in (".", name) or name.startswith(where + "/")
+            for n, row in enumerate(text.splitlines(), 1)
+            if wanted.search(row)
+        ]
+        return hits[:limit]
+
+    def _clean(self, path: str) -> str:
+        where = clean_path(path)
+        if where is None or where.split("/")[0].lower() == ".git":
+            raise UnsafePath(f"{path!r} leaves the worktree or names something protected.")
+        return where
+
+
+class ScriptedSandbox:
+    """Answers commands by a function of (command, worktree), and keeps what it was asked."""
+
+    def __init__(self, answer: Callable[[str, str], CommandResult]) -> None:
+        self.answer, self.asked = answer, list[str]()
+
+    def probe(self) -> SandboxProbe:
+        """It always holds, since nothing runs."""
+        return SandboxProbe(name="scripted", ok=True)
+
+    def run(
+        self,
+        command: str | Sequence[str],
+        worktree: str,
+        limits: Limits,  # noqa: ARG002 (part of the port)
+        *,
+        env: Mapping[str, str] | None = None,  # noqa: ARG002
+        writable: bool = True,  # noqa: ARG002
+    ) -> CommandResult:
+        """What the function answers."""
+        said = command if isinstance(command, str) else " ".join(command)
+        self.asked.append(said)
+        return self.answer(said, worktree)
