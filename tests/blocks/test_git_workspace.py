@@ -1,0 +1,337 @@
+"""Stories become commits, and the person's checkout stays as it was."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from storyloom.blocks.git_workspace import GitWorkspace
+from storyloom.domain.errors import GitError, MergeConflict, RepositoryError, UnsafePath
+from storyloom.domain.ports import Workspace
+
+from .conftest import git
+
+Story = Callable[..., str]
+
+
+def fingerprint(repository: Path) -> dict[str, str]:
+    """Everything that belongs to the person: files, index, HEAD, branches, stash, hooks, configuration."""
+    kept = {}
+    for path in sorted(repository.rglob("*")):
+        name = path.relative_to(repository).as_posix()
+        shared = (".git/worktrees", ".git/objects", ".git/storyloom.lock", ".git/packed-refs")
+        ours = name.startswith(shared) or "storyloom" in name
+        if path.is_file() and not ours:
+            kept[name] = hashlib.sha256(path.read_bytes()).hexdigest() + oct(path.stat().st_mode)
+    refs = git(repository, "for-each-ref").splitlines()
+    return {**kept, "refs": "\n".join(ref for ref in refs if "refs/heads/storyloom/" not in ref)}
+
+
+def test_it_is_a_workspace(workspace: GitWorkspace):
+    assert isinstance(workspace, Workspace)
+
+
+def test_the_person_keeps_checkout_index_branch_stash_and_hooks(
+    repository: Path, workspace: GitWorkspace, story: Story
+):
+    (repository / "app.py").write_text("stashed\n")
+    git(repository, "stash")
+    (repository / "README.md").write_text("half-done\n")
+    (repository / "staged.txt").write_text("staged\n")
+    git(repository, "add", "staged.txt")
+    for hook in ("post-checkout", "pre-commit", "post-merge", "reference-transaction", "pre-rebase"):
+        (repository / ".git/hooks" / hook).write_text(f"#!/bin/sh\ntouch '{repository}/hook-ran'\n")
+        (repository / ".git/hooks" / hook).chmod(0o755)
+    before = fingerprint(repository)
+
+    first, second = story("1-1", a="1"), story("1-2", b="2")
+    workspace.merge(first, "Merge 1-1", "merge:1-1")
+    workspace.rebase(workspace.path("1-2"), workspace.tip())
+    workspace.merge(workspace.head(workspace.path("1-2")), "Merge 1-2", "merge:1-2")
+    workspace.commit_files({"docs/board.yaml": "done\n"}, "Board", "board:1")
+    workspace.abandon("1-1", "storyloom/1-1")
+    workspace.recover()
+
+    assert second
+    assert fingerprint(repository) == before
+    assert git(repository, "stash", "list").count("stash@") == 1
+    assert git(repository, "branch", "--show-current") == "main"
+
+
+def test_a_worktree_in_good_order_is_kept_with_what_is_in_it(workspace: GitWorkspace):
+    tree = workspace.open("1-1", "storyloom/1-1", workspace.tip())
+    Path(tree, "draft.txt").write_text("draft")
+    assert workspace.open("1-1", "storyloom/1-1", workspace.tip()) == tree
+    assert Path(tree, "draft.txt").read_text() == "draft"
+
+
+def test_a_lost_worktree_comes_back_where_its_branch_stands(workspace: GitWorkspace, story: Story):
+    import shutil
+
+    commit = story("1-1", new="text\n")
+    shutil.rmtree(workspace.path("1-1"))
+    tree = workspace.open("1-1", "storyloom/1-1", workspace.tip())
+    assert workspace.head(tree) == commit
+    assert Path(tree, "new").read_text() == "text\n"
+
+
+def test_a_checkpoint_without_changes_is_the_commit_before_it(workspace: GitWorkspace, story: Story):
+    commit = story("1-1", new="text\n")
+    assert workspace.checkpoint(workspace.path("1-1"), "again") == commit
+
+
+def test_a_checkpoint_records_added_changed_and_deleted_files(workspace: GitWorkspace):
+    base = workspace.tip()
+    tree = workspace.open("1-1", "storyloom/1-1", base)
+    Path(tree, "app.py").write_text("one = 1\r\n")
+    Path(tree, "README.md").unlink()
+    Path(tree, "ünïcode 日本.txt").write_text("x\n")
+    commit = workspace.checkpoint(tree, "Change")
+    assert workspace.stat(base, commit).files == ("README.md", "app.py", "ünïcode 日本.txt")
+    assert workspace.stat(base, commit).insertions == 2
+    assert workspace.stat(base, commit).deletions == 4
+    assert workspace.read(commit, "app.py") == "one = 1\r\n"
+    assert workspace.read(commit, "README.md") is None
+    assert workspace.files(commit) == ["app.py", "run.sh", "ünïcode 日本.txt"]
+    assert "-two = 2" in workspace.diff(base, commit)
+
+
+def test_reset_makes_the_worktree_exactly_a_commit(workspace: GitWorkspace, story: Story):
+    commit = story("1-1", **{".gitignore": "*.log\n"})
+    tree = Path(workspace.path("1-1"))
+    (tree / "x.log").write_text("ignored")
+    (tree / "deep/er").mkdir(parents=True)
+    (tree / "deep/er/y").write_text("untracked")
+    (tree / "deep").chmod(0o500)
+    (tree / "app.py").unlink()
+    workspace.reset(str(tree), commit)
+    assert sorted(path.name for path in tree.iterdir()) == [".git", ".gitignore", "README.md", "app.py", "run.sh"]
+
+
+def test_a_repository_inside_a_worktree_is_refused_and_nothing_is_committed(workspace: GitWorkspace, story: Story):
+    commit = story("1-1", new="1")
+    inner = Path(workspace.path("1-1"), "sub")
+    inner.mkdir()
+    git(inner, "init", "-q")
+    with pytest.raises(UnsafePath, match="sub"):
+        workspace.checkpoint(workspace.path("1-1"), "empty repository")
+    (inner / "f").write_text("x")
+    git(inner, "add", "-A")
+    git(inner, "commit", "-qm", "inner")
+    with pytest.raises(UnsafePath, match="sub"):
+        workspace.checkpoint(workspace.path("1-1"), "gitlink")
+    assert workspace.head(workspace.path("1-1")) == commit
+    workspace.reset(workspace.path("1-1"), commit)
+    assert not inner.exists()
+
+
+def test_a_merge_happens_once_however_often_it_is_asked_for(workspace: GitWorkspace, story: Story):
+    commit = story("1-1", new="1")
+    merged = workspace.merge(commit, "Merge 1-1", "merge:1-1")
+    story("1-2", other="2")
+    assert workspace.merge(commit, "Merge 1-1", "merge:1-1") == merged
+    assert workspace.find_op("merge:1-1") == merged
+    assert workspace.find_op("merge:1") is None
+    assert Path(workspace.integration(), "new").read_text() == "1"
+
+
+def test_another_process_finds_an_operation_too(
+    repository: Path, tmp_path: Path, workspace: GitWorkspace, story: Story
+):
+    workspace.find_op("merge:1-1")
+    other = GitWorkspace(repository, tmp_path / "state", "storyloom/main")
+    merged = other.merge(story("1-1", new="1"), "Merge", "merge:1-1")
+    assert workspace.find_op("merge:1-1") == merged
+
+
+def test_text_of_a_message_cannot_pass_for_an_operation(workspace: GitWorkspace, story: Story):
+    tree = workspace.open("1-1", "storyloom/1-1", workspace.tip())
+    Path(tree, "x").write_text("x")
+    commit = workspace.checkpoint(tree, "Innocent\n\nOp-Id: merge:1-2\n")
+    workspace.merge(commit, "Merge\n\nop-id: merge:1-3", "merge:1-1")
+    assert workspace.find_op("merge:1-2") is None
+    assert workspace.find_op("merge:1-3") is None
+
+
+def test_a_conflicting_merge_changes_nothing_and_names_the_files(workspace: GitWorkspace, story: Story):
+    base = workspace.tip()
+    first, second = story("1-1", base, **{"app.py": "one = 11\n"}), story("1-2", base, **{"app.py": "one = 12\n"})
+    tip = workspace.merge(first, "Merge", "merge:1-1")
+    with pytest.raises(MergeConflict) as conflict:
+        workspace.merge(second, "Merge", "merge:1-2")
+    assert conflict.value.files == ("app.py",)
+    assert workspace.tip() == tip
+    with pytest.raises(MergeConflict) as conflict:
+        workspace.rebase(workspace.path("1-2"), tip)
+    assert conflict.value.files == ("app.py",)
+    assert workspace.head(workspace.path("1-2")) == second
+    assert workspace.open("1-2", "storyloom/1-2", base) == workspace.path("1-2")
+    assert Path(workspace.path("1-2"), "app.py").read_text() == "one = 12\n"
+
+
+def test_a_rebase_puts_the_work_on_top_of_the_tip(workspace: GitWorkspace, story: Story):
+    base = workspace.tip()
+    first, _ = story("1-1", base, a="1"), story("1-2", base, b="2")
+    tip = workspace.merge(first, "Merge", "merge:1-1")
+    head = workspace.rebase(workspace.path("1-2"), tip)
+    assert workspace.files(head) == ["README.md", "a", "app.py", "b", "run.sh"]
+    assert workspace.stat(tip, head).files == ("b",)
+
+
+def test_files_are_committed_once_with_their_newlines_and_modes(workspace: GitWorkspace):
+    commit = workspace.commit_files(
+        {"d/board.yaml": "a: 1\r\n", "run.sh": "#!/bin/bash", "README.md": None}, "B", "b:1"
+    )
+    assert workspace.commit_files({"d/board.yaml": "regressed"}, "B", "b:1") == commit
+    assert workspace.read(commit, "d/board.yaml") == "a: 1\r\n"
+    assert Path(workspace.integration(), "d/board.yaml").read_bytes() == b"a: 1\r\n"
+    assert Path(workspace.integration(), "run.sh").stat().st_mode & 0o111
+    assert not Path(workspace.integration(), "README.md").exists()
+
+
+@pytest.mark.parametrize("path", ["../x", ".git/config", "/etc/x", "a//b", ""])
+def test_files_outside_of_the_worktree_are_never_committed(workspace: GitWorkspace, path: str):
+    tip = workspace.tip()
+    with pytest.raises(UnsafePath):
+        workspace.commit_files({path: "x"}, "m", "op")
+    assert workspace.tip() == tip
+
+
+@pytest.mark.parametrize("name", ["-x", "a..b", "a@{1}", "x.lock", "", "a b", "/a", "a/", ".a", "a/.b", "refs/heads/x"])
+def test_a_branch_name_that_git_or_a_shell_may_misread_is_refused(workspace: GitWorkspace, name: str):
+    with pytest.raises(GitError, match="branch name"):
+        workspace.open("1-1", name, workspace.tip())
+
+
+@pytest.mark.parametrize("name", ["integration", "../x", "a/b", "", "-x", "x.lock"])
+def test_a_worktree_name_stays_in_its_folder(workspace: GitWorkspace, name: str):
+    with pytest.raises(GitError):
+        workspace.path(name)
+
+
+@pytest.mark.parametrize("revision", ["--output=x", "--upload-pack=x", "HEAD~1", "nothing"])
+def test_a_revision_is_never_read_as_an_option(workspace: GitWorkspace, revision: str, repository: Path):
+    with pytest.raises(GitError):
+        workspace.diff(revision, workspace.tip())
+    assert not (repository / "x").exists()
+
+
+def test_an_abandoned_story_leaves_no_worktree_and_no_branch(workspace: GitWorkspace, story: Story, repository: Path):
+    story("1-1", a="1")
+    assert workspace.leftovers() == ["1-1"]
+    workspace.abandon("1-1", "storyloom/1-1")
+    workspace.abandon("1-1", "storyloom/1-1")
+    assert workspace.leftovers() == []
+    assert "storyloom/1-1" not in git(repository, "branch")
+    with pytest.raises(GitError):
+        workspace.abandon("1-1", "main")
+    assert "main" in git(repository, "branch")
+
+
+def test_the_tree_of_a_commit_is_exported(workspace: GitWorkspace, tmp_path: Path, story: Story):
+    commit = story("1-1", d__x="1")
+    workspace.export(commit, str(tmp_path / "out"))
+    assert sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*")) == [
+        "README.md",
+        "app.py",
+        "d",
+        "d/x",
+        "run.sh",
+    ]
+    with pytest.raises(GitError, match="not empty"):
+        workspace.export(commit, str(tmp_path / "out"))
+
+
+class TestPublish:
+    def test_a_branch_that_nobody_has_checked_out_moves_forward(
+        self, repository: Path, workspace: GitWorkspace, story: Story
+    ):
+        workspace.merge(story("1-1", a="1"), "Merge", "m")
+        git(repository, "checkout", "-qb", "elsewhere")
+        assert workspace.publish("main") == ""
+        assert git(repository, "rev-parse", "main") == workspace.tip()
+        assert workspace.publish("main") == ""
+
+    def test_a_checked_out_branch_moves_only_when_asked_and_clean(
+        self, repository: Path, workspace: GitWorkspace, story: Story
+    ):
+        workspace.merge(story("1-1", a="1"), "Merge", "m")
+        assert "checked out" in workspace.publish("main")
+        (repository / "app.py").write_text("mine")
+        assert "not committed" in workspace.publish("main", checkout=True)
+        git(repository, "checkout", "-q", "--", ".")
+        (repository / "a").write_text("untracked and in the way")
+        assert "could not be moved" in workspace.publish("main", checkout=True)
+        (repository / "a").unlink()
+        assert workspace.publish("main", checkout=True) == ""
+        assert (repository / "a").read_text() == "1"
+        assert git(repository, "status", "--porcelain") == ""
+
+    def test_a_branch_with_work_of_its_own_is_left_alone_until_it_is_followed(
+        self, repository: Path, workspace: GitWorkspace, story: Story
+    ):
+        workspace.merge(story("1-1", a="1"), "Merge", "m")
+        git(repository, "commit", "-q", "--allow-empty", "-m", "moved")
+        assert "1 commits" in workspace.publish("main")
+        workspace.follow("main")
+        assert workspace.publish("main", checkout=True) == ""
+        assert "There is no branch" in workspace.publish("nothing")
+
+    def test_a_branch_in_the_middle_of_a_rebase_is_left_alone(
+        self, repository: Path, workspace: GitWorkspace, story: Story
+    ):
+        workspace.merge(story("1-1", a="1"), "Merge", "m")
+        git(repository, "-c", "sequence.editor=sed -i s/^pick/edit/", "rebase", "-q", "-i", "--root")
+        assert workspace.publish("main") != ""
+        assert workspace.publish("main", checkout=True) != ""
+
+    def test_following_a_branch_that_only_moved_ahead_is_a_fast_forward(
+        self, repository: Path, workspace: GitWorkspace
+    ):
+        workspace.integration()
+        git(repository, "commit", "-q", "--allow-empty", "-m", "moved")
+        assert workspace.follow("main") == git(repository, "rev-parse", "main") == workspace.tip()
+
+
+class TestRepositories:
+    def test_one_without_commits_is_refused_with_what_to_do(self, tmp_path: Path):
+        git(tmp_path, "init", "-q", "fresh")
+        with pytest.raises(RepositoryError, match="first commit"):
+            GitWorkspace(tmp_path / "fresh", tmp_path / "state").integration()
+
+    def test_a_folder_that_is_none_or_lies_inside_of_one_is_refused(self, tmp_path: Path, repository: Path):
+        with pytest.raises(RepositoryError, match="git init"):
+            GitWorkspace(tmp_path, tmp_path / "state")
+        (repository / "src").mkdir()
+        with pytest.raises(RepositoryError, match="Its root may be"):
+            GitWorkspace(repository / "src", tmp_path / "state")
+        with pytest.raises(RepositoryError, match="not a folder"):
+            GitWorkspace(tmp_path / "nothing", tmp_path / "state")
+
+    def test_the_state_folder_must_lie_outside(self, repository: Path):
+        with pytest.raises(RepositoryError, match="inside the repository"):
+            GitWorkspace(repository, repository / ".state")
+
+    def test_a_linked_worktree_a_detached_head_and_a_bare_one_will_do(self, tmp_path: Path, repository: Path):
+        git(repository, "worktree", "add", "-q", "-b", "side", str(tmp_path / "linked"))
+        git(repository, "checkout", "-q", "--detach")
+        git(tmp_path, "clone", "-q", "--bare", str(repository), str(tmp_path / "bare.git"))
+        for number, folder in enumerate((tmp_path / "linked", repository, tmp_path / "bare.git")):
+            workspace = GitWorkspace(folder, tmp_path / f"state{number}", f"storyloom{number}/main")
+            tree = workspace.open("1-1", f"storyloom{number}/1-1", workspace.tip())
+            Path(tree, "x").write_text("x")
+            workspace.merge(workspace.checkpoint(tree, "Work"), "Merge", "m")
+            assert Path(workspace.integration(), "x").read_text() == "x"
+
+    def test_an_integration_branch_that_the_person_uses_is_refused(self, tmp_path: Path, repository: Path):
+        with pytest.raises(RepositoryError, match="checked out"):
+            GitWorkspace(repository, tmp_path / "state", "main").integration()
+
+    def test_a_sparse_checkout_of_the_persons_does_not_thin_out_ours(self, repository: Path, tmp_path: Path):
+        (repository / "src").mkdir()
+        (repository / "src/x.py").write_text("x")
+        git(repository, "add", "-A")
+        git(repository, "commit", "-qm", "src")
+        git(repository, "sparse-checkout", "set", "nothing")
+        workspace = GitWorkspace(repository, tmp_path / "state")
+        assert Path(workspace.integration(), "src/x.py").read_text() == "x"
