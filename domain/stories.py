@@ -12,9 +12,11 @@ from .model_calls import Value
 
 
 class Story(Value):
-    """One story as planned. `key` is the board's key ("1-2-account-page"), `id` the number ("1.2").
+    """One story as planned. `key` is the board's key ("1-2-account-page"), `id` the number ("1.2"), `epic` "epic-1".
 
-    `depends_on` holds keys of stories that must be merged first; `files` the paths it is expected to touch.
+    `depends_on` holds keys of stories that must be merged first; `independent` says that there are none on purpose.
+    `files` are the paths it is expected to change alone, `appends` those it only adds to (a change log, an index),
+    `resources` named things that one story at a time may use. A higher `priority` goes first among equals.
     """
 
     key: str
@@ -25,6 +27,10 @@ class Story(Value):
     acceptance_criteria: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    appends: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    independent: bool = False
+    priority: int = 0
     points: float | None = None
     spec_checkpoint: bool = False
     done_checkpoint: bool = False
