@@ -22,7 +22,10 @@ _EPIC = re.compile(r"#{1,3}\s*epic\s+(?P<number>\d+)\s*:?\s*(?P<title>.*?)\s*#*\
 _STORY = re.compile(
     r"#{2,4}\s*story\s+(?P<epic>\d+)\.(?P<number>\d+[a-z]?)\s*:?\s*(?P<title>.*?)\s*#*\s*", re.IGNORECASE
 )
-_SUSPECT = re.compile(r"#{1,4}\s.*\b(?:epic|story)\b.*", re.IGNORECASE)
+_SUSPECT = re.compile(
+    r"#{1,4}\s+\W*(?:epic|story)\b(?!\s+(?:list|breakdown|summary|overview|structure|details|map|index|template)\b).*",
+    re.IGNORECASE,
+)
 _HEADING = re.compile(r"(#{1,6})\s")
 _FENCE = re.compile(r"\s{0,3}(```|~~~)")
 _POINTS = re.compile(r"(\d+(?:\.\d+)?)")
@@ -154,8 +157,9 @@ def _add_story(
     same = next((draft for draft in found.values() if draft[0].id == section.number), None)
     if same is not None:
         first = f"first on line {same[3]}" + (f" of {same[2]}" if same[2] != path else "")
-        what = "the second is left out" if same[0].key == key else "give it a number of its own; it is left out"
+        what = "the second is left out" if key in found else "give the second a number of its own"
         notes.append(Note(path, section.line, f"Story {section.number} stands twice, {first}; {what}", "error"))
+    if key in found:
         return
     story, needs = _story(key, section)
     for field in labelled(section.body):
@@ -194,7 +198,7 @@ def _story(key: str, section: _Section) -> tuple[Story, Needs]:
 def _with_needs(drafts: list[tuple[Story, Needs, str, int]], notes: list[Note]) -> tuple[Story, ...]:
     """The stories with their prerequisites as keys."""
     order = [draft[0] for draft in drafts]
-    by_id = {story.id: story.key for story in order}
+    by_id = {story.id: story.key for story in reversed(order)}
     keys = {story.key for story in order}
     finished = []
     for place, (story, needs, path, line) in enumerate(drafts):
@@ -207,9 +211,10 @@ def _with_needs(drafts: list[tuple[Story, Needs, str, int]], notes: list[Note]) 
                 notes.append(Note(path, where, message))
                 continue
             missing = [name for name in found if name not in keys]
-            for name in missing:
-                notes.append(Note(path, where, f"Story {story.id} needs {name}, which is not planned", "error"))
-            if story.key in found and item.strip():
+            notes += [
+                Note(path, where, f"Story {story.id} needs {name}, which is not planned", "error") for name in missing
+            ]
+            if story.key in found:
                 notes.append(Note(path, where, f"Story {story.id} names itself as a prerequisite; that is left out"))
             wanted.update(dict.fromkeys(name for name in found if name in keys and name != story.key))
         finished.append(story.model_copy(update={"depends_on": tuple(wanted)}))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_NONE = re.compile(r"(none|n/?a|nothing|no (prerequisites|dependencies)|[-–—]|keine|нет)\b?.*", re.IGNORECASE)
+_NONE = re.compile(r"(?:none|n/?a|nothing|no (?:prerequisites|dependencies)|[-–—])(?:\W.*)?", re.IGNORECASE)
 _RANGE = re.compile(r"(\d+\.\d+[a-z]?)\s*(?:-|–|—|to|through|bis)\s*(?:story\s+)?(\d+\.\d+[a-z]?)", re.IGNORECASE)
 _NAMED = re.compile(r"\bstor(?:y|ies)\s+((?:\d+\.\d+[a-z]?(?![.\d])(?:\s*(?:,|&|\+|/|and|und)\s*)?)+)", re.IGNORECASE)
 _ID = re.compile(r"\d+\.\d+[a-z]?", re.IGNORECASE)
