@@ -1,0 +1,189 @@
+"""May a reviewed change be merged, must it go back, or does it lead nowhere?
+
+A report is believed only as far as it shows evidence, and our own look at the diff stands beside it. Findings keep
+their identity over rounds (same file, similar title), so that a dismissed one stays dismissed in other words too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from .settings import Settings
+from .stories import CriterionVerdict, Finding, ReviewReport, TestReport
+
+SEVERITIES = ("high", "medium", "low")
+HOLDS_BACK = ("high", "medium")
+ALIKE = 0.75
+
+
+@dataclass(frozen=True)
+class Approve:
+    """The change may be merged; `notes` are low findings worth keeping."""
+
+    notes: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class SendBack:
+    """The developer has to mend these."""
+
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class ReviewAgain:
+    """The review is inconclusive: nothing to mend is named, and nothing shows that the change is right."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The review does not end in approval; a person has to look."""
+
+    reason: str
+    findings: tuple[Finding, ...] = ()
+
+
+Verdict = Approve | SendBack | ReviewAgain | GiveUp
+
+
+def verdict(
+    reports: Sequence[ReviewReport],
+    settings: Settings,
+    *,
+    criteria: Sequence[str] = (),
+    tests: TestReport | None = None,
+    own: Sequence[Finding] = (),
+    waived: Sequence[Finding] = (),
+) -> Verdict:
+    """What follows from all reviews of a story so far, oldest first.
+
+    `criteria` are the story's, `tests` our run of what was reviewed last, `own` the findings of `check_change` on it,
+    which no reviewer can dismiss; `waived` are findings that a person dismissed.
+    """
+    if not reports:
+        return ReviewAgain("There is no review.")
+    latest = reports[-1]
+    findings = [*own, *merge_rounds(reports)]
+    findings = [each for each in findings if each.status == "open" and not any(same_finding(each, w) for w in waived)]
+    held = [each for each in findings if each.severity in HOLDS_BACK]
+    held += [each for each in unmet_criteria(latest, criteria) if not any(same_finding(each, w) for w in waived)]
+    held += failed_tests(tests)
+    unclear = _unclear(latest, criteria, bool(held or findings))
+    if not held and not unclear:
+        return Approve(tuple(findings))
+    if latest.verdict == "blocked" or len(reports) >= settings.max_review_rounds:
+        titles = "; ".join(each.title for each in held[:3]) or unclear
+        said = "could not judge the change" if latest.verdict == "blocked" else "did not settle it"
+        return GiveUp(f"{len(reports)} of {settings.max_review_rounds} rounds of review {said}: {titles}.", tuple(held))
+    return SendBack(tuple(held)) if held else ReviewAgain(unclear)
+
+
+def _unclear(report: ReviewReport, criteria: Sequence[str], something_named: bool) -> str:
+    """Why a report is no evidence, "" if it is."""
+    if report.verdict == "blocked":
+        return report.summary or "the reviewer gave no reason"
+    if report.verdict == "changes_requested" and not something_named:
+        return "changes are requested, but none is named"
+    for criterion in criteria:
+        judged = judgement(report.criteria, criterion)
+        if judged is None:
+            return f"the review does not judge {criterion!r}"
+        if judged.met and not judged.evidence.strip():
+            return f"the review names no evidence for {criterion!r}"
+    return ""
+
+
+def failed_tests(tests: TestReport | None) -> list[Finding]:
+    """A high finding unless the tests passed (or were not asked for)."""
+    if tests is None or tests.passed:
+        return []
+    said = "fail" if tests.passed is False else "show nothing either way"
+    return [Finding(severity="high", title=f"The tests {said}", detail=", ".join(tests.failing))]
+
+
+def unmet_criteria(report: ReviewReport, criteria: Sequence[str]) -> list[Finding]:
+    """High findings for criteria that the report says are not met; those of the story, or else its own."""
+    judged = [judgement(report.criteria, criterion) for criterion in criteria] if criteria else report.criteria
+    return [
+        Finding(severity="high", title=f"Not met: {each.criterion}", detail=each.evidence)
+        for each in judged
+        if each is not None and not each.met
+    ]
+
+
+def judgement(verdicts: Sequence[CriterionVerdict], criterion: str) -> CriterionVerdict | None:
+    """What a report says on a criterion, in whichever words it repeats it; None if it says nothing."""
+    wanted = _bare(criterion)
+    best, best_score = None, 0.0
+    for each in verdicts:
+        mine = _bare(each.criterion)
+        score = 1.0 if mine and (mine == wanted) else SequenceMatcher(None, mine, wanted, autojunk=False).ratio()
+        if score > best_score:
+            best, best_score = each, score
+    return best if best_score >= ALIKE else None
+
+
+def merge_rounds(reports: Sequence[ReviewReport]) -> tuple[Finding, ...]:
+    """All findings over the rounds, each once, as they stand after the last round.
+
+    An open finding that a later round does not repeat is taken for fixed. A dismissed one stays dismissed.
+    """
+    known: list[Finding] = []
+    for report in reports:
+        seen: set[int] = set()
+        for finding in report.findings:
+            at = next((n for n, old in enumerate(known) if same_finding(old, finding)), None)
+            if at is None:
+                seen.add(len(known))
+                known.append(finding)
+                continue
+            seen.add(at)
+            old = known[at]
+            if old.status == "dismissed" and old.reason:
+                continue
+            known[at] = finding
+        for n, old in enumerate(known):
+            if n not in seen and old.status == "open":
+                known[n] = old.model_copy(update={"status": "fixed"})
+    return tuple(known)
+
+
+def dismiss(reports: Sequence[ReviewReport], finding: Finding, reason: str) -> tuple[ReviewReport, ...]:
+    """The reports with a finding dismissed for a reason, wherever it was raised."""
+    return tuple(
+        report.model_copy(
+            update={
+                "findings": tuple(
+                    each.model_copy(update={"status": "dismissed", "reason": reason})
+                    if same_finding(each, finding)
+                    else each
+                    for each in report.findings
+                )
+            }
+        )
+        for report in reports
+    )
+
+
+def same_finding(one: Finding, other: Finding) -> bool:
+    """Whether two findings are about the same thing: the same file, and titles that are alike."""
+    if one.file.strip("./") != other.file.strip("./"):
+        return False
+    mine, theirs = _bare(one.title), _bare(other.title)
+    if mine == theirs:
+        return True
+    return max(_shared_words(mine, theirs), SequenceMatcher(None, mine, theirs, autojunk=False).ratio()) >= ALIKE
+
+
+def _shared_words(one: str, other: str) -> float:
+    mine, theirs = set(one.split()), set(other.split())
+    return len(mine & theirs) / len(mine | theirs) if mine and theirs else 0.0
+
+
+def _bare(text: str) -> str:
+    return " ".join(re.sub(r"^\s*(?:ac\s*)?\d+[.):]\s*|[^\w\s]", " ", text.lower()).split())
