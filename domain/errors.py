@@ -16,6 +16,8 @@ succeed later without anybody changing anything; `remedy` says what to do next.
     │   ├── ModelRefused          the model declined, or the request is invalid
     │   ├── ModelTooLong          the conversation does not fit the context window
     │   ├── ModelBadOutput        the answer does not fit the schema, after repairs
+    │   │   └── ModelTruncated    the answer ended at its output limit
+    │   ├── ModelBadUsage         the provider's token counts are missing or impossible
     │   ├── ModelUnpriced         no price is known, and no token cap was given
     │   └── ModelUnauthorised     the key is missing, wrong or not allowed this model
     ├── BudgetExceeded            a reservation would pass a cap
@@ -30,6 +32,8 @@ succeed later without anybody changing anything; `remedy` says what to do next.
 """
 
 from __future__ import annotations
+
+from decimal import Decimal
 
 
 class StoryloomError(Exception):
@@ -80,6 +84,10 @@ class UnsafePath(InputError):
 class ModelError(StoryloomError):
     """A model call has no usable answer."""
 
+    http_status: int | None = None
+    raw: str = ""  # the provider's answer, secrets taken out, for diagnosis; never part of the message
+    maybe_billed = False  # whether the provider may have worked for it: then it counts at its worst case
+
 
 class ModelBusy(ModelError):
     """The model's provider is busy."""
@@ -114,6 +122,17 @@ class ModelTooLong(ModelError):
 class ModelBadOutput(ModelError):
     """The model's answer does not fit the schema that was asked for."""
 
+    answer: str = ""
+    faults: tuple[str, ...] = ()
+
+
+class ModelTruncated(ModelBadOutput):
+    """The model's answer ended at its output limit."""
+
+
+class ModelBadUsage(ModelError):
+    """The provider's token counts are missing or impossible."""
+
 
 class ModelUnpriced(ModelError):
     """No price is known for this model."""
@@ -124,7 +143,21 @@ class ModelUnauthorised(ModelError):
 
 
 class BudgetExceeded(StoryloomError):
-    """A reservation would pass a cap."""
+    """A reservation would pass a cap. `unit` says what the figures count: dollars or tokens."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        scope: str = "",
+        unit: str = "dollars",
+        cap: Decimal | int = 0,
+        spent: Decimal | int = 0,
+        asked: Decimal | int = 0,
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.scope, self.unit, self.cap, self.spent, self.asked = scope, unit, cap, spent, asked
 
 
 class SandboxError(StoryloomError):
