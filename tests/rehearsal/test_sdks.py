@@ -11,7 +11,6 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-
 from storyloom.rehearsal.conversation import Conversation
 from storyloom.rehearsal.server import RehearsalServer
 
