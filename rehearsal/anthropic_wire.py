@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from ..domain.model_calls import Usage
 from .talk import Answer, Asked, BadRequest, Block, Role, split
 
 NAME = "anthropic"
@@ -98,6 +99,18 @@ def usage(answer: Answer) -> dict[str, Any]:
         "output_tokens_details": {"thinking_tokens": u.reasoning},
         "service_tier": "standard",
     }
+
+
+def read_usage(stated: dict[str, Any]) -> Usage:
+    """Usage in disjoint classes from what Anthropic states."""
+    return Usage(
+        input=stated.get("input_tokens") or 0,
+        cache_read=stated.get("cache_read_input_tokens") or 0,
+        cache_write=stated.get("cache_creation_input_tokens") or 0,
+        cache_write_1h=(stated.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0,
+        output=stated.get("output_tokens") or 0,
+        reasoning=(stated.get("output_tokens_details") or {}).get("thinking_tokens") or 0,
+    )
 
 
 def _content(answer: Answer) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
+from ..domain.model_calls import Usage
 from . import anthropic_wire, openai_wire, responses_wire
 from .talk import Answer, Asked
 
@@ -31,6 +32,10 @@ class Wire(Protocol):
 
     def stream(self, asked: Asked, answer: Answer) -> Iterator[str]:
         """The frames of a streamed reply."""
+        ...
+
+    def read_usage(self, stated: dict[str, Any]) -> Usage:
+        """Usage in disjoint classes from what a reply states."""
         ...
 
     def error(self, kind: str, message: str, code: str | None = None) -> dict[str, Any]:
@@ -64,6 +69,7 @@ class Exchange:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    query: str = ""
     wire: Wire = openai_wire
     asked: Asked | None = None
 
@@ -71,6 +77,11 @@ class Exchange:
     def provider(self) -> str:
         """Whose format it is: openai or anthropic."""
         return PROVIDERS[self.wire.NAME]
+
+    @property
+    def is_count(self) -> bool:
+        """Whether it only asks how many tokens a prompt has."""
+        return self.path.endswith("/count_tokens")
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ class Response:
     length: int | None = None
     end: Literal["whole", "drop", "close"] = "whole"
     answer: Answer | None = None
+    usage: Usage | None = None
     note: str = ""
 
     def pieces(self) -> list[Chunk]:
@@ -126,10 +138,30 @@ def answer_response(wire: Wire, asked: Asked, answer: Answer) -> Response:
     if not asked.stream:
         response = body_response(200, wire.write(asked, answer))
         data = response.pieces()[0][1]
-        return replace(response, chunks=[(answer.latency_s, data)], answer=answer)
+        return replace(response, chunks=[(answer.latency_s, data)], answer=answer, usage=answer.usage)
     frames = [(0.0, frame.encode()) for frame in wire.stream(asked, answer)]
     frames[0] = (answer.latency_s, frames[0][1])
-    return Response(200, EVENTS, frames, answer=answer)
+    return Response(200, EVENTS, frames, answer=answer, usage=answer.usage)
+
+
+def usage_of(wire: Wire, body: bytes) -> Usage | None:
+    """The usage that a recorded body states, whole or in events; None when it states none."""
+    stated: dict[str, Any] = {}
+    for line in body.decode("utf-8", "replace").split("\n"):
+        text = line.removeprefix("data:").strip()
+        if not text.startswith("{"):
+            continue
+        try:
+            document = json.loads(text)
+        except ValueError:
+            continue
+        for place in (document, document.get("message"), document.get("response")):
+            if isinstance(place, dict) and isinstance(place.get("usage"), dict):
+                stated |= place["usage"]
+    try:
+        return wire.read_usage(stated) if stated else None
+    except (ValueError, TypeError, AttributeError):  # a provider's nonsense is played back, not understood
+        return None
 
 
 @dataclass

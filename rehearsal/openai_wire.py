@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from ..domain.model_calls import Usage
 from .talk import Answer, Asked, BadRequest, Block, Role, split
 
 NAME = "openai"
@@ -73,6 +74,19 @@ def usage(answer: Answer) -> dict[str, Any]:
         },
         "completion_tokens_details": {"reasoning_tokens": u.reasoning, "audio_tokens": 0},
     }
+
+
+def read_usage(stated: dict[str, Any]) -> Usage:
+    """Usage in disjoint classes from what OpenAI states."""
+    inside, out = stated.get("prompt_tokens_details") or {}, stated.get("completion_tokens_details") or {}
+    read, written = inside.get("cached_tokens") or 0, inside.get("cache_write_tokens") or 0
+    return Usage(
+        input=stated.get("prompt_tokens", 0) - read - written,
+        cache_read=read,
+        cache_write=written,
+        output=stated.get("completion_tokens", 0),
+        reasoning=out.get("reasoning_tokens") or 0,
+    )
 
 
 def _calls(answer: Answer) -> list[dict[str, Any]]:

@@ -10,11 +10,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from ..domain.model_calls import Usage
 from .openai_wire import error
 from .talk import Answer, Asked, BadRequest, Block, Role, split
 
 NAME = "responses"
-__all__ = ["NAME", "error", "read", "stream", "stream_error", "write"]
+__all__ = ["NAME", "error", "read", "read_usage", "stream", "stream_error", "write"]
 
 
 def read(body: dict[str, Any]) -> Asked:
@@ -87,6 +88,19 @@ def usage(answer: Answer) -> dict[str, Any]:
         "output_tokens_details": {"reasoning_tokens": u.reasoning},
         "total_tokens": total_in + u.output,
     }
+
+
+def read_usage(stated: dict[str, Any]) -> Usage:
+    """Usage in disjoint classes from what OpenAI states."""
+    inside, out = stated.get("input_tokens_details") or {}, stated.get("output_tokens_details") or {}
+    read, written = inside.get("cached_tokens") or 0, inside.get("cache_write_tokens") or 0
+    return Usage(
+        input=stated.get("input_tokens", 0) - read - written,
+        cache_read=read,
+        cache_write=written,
+        output=stated.get("output_tokens", 0),
+        reasoning=out.get("reasoning_tokens") or 0,
+    )
 
 
 def _output(answer: Answer) -> list[dict[str, Any]]:

@@ -34,21 +34,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds a reply takes unless its entry says")
     parser.add_argument("--model", action="append", default=[], help="a name for /v1/models; may be repeated")
     given = parser.parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    parent = os.getppid()
     try:
         conversation = Conversation.load(given.conversation, strict=given.strict, latency_s=given.latency)
         models = tuple(given.model) or ("rehearsal-1",)
         with RehearsalServer(conversation, given.port, host=given.host, models=models) as server:
             announce(server, given.ready_file)
-            while not stop.wait(PARENT_CHECK_S) and os.getppid() == parent:
-                pass
+            wait_until_told()
     except (StoryloomError, OSError) as mistake:
         sys.stderr.write(f"{mistake}\n")
         return 2
     return 0
+
+
+def wait_until_told() -> None:
+    """Return on SIGTERM, on Ctrl-C, or when the process that started this one has ended."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    parent = os.getppid()
+    while not stop.wait(PARENT_CHECK_S) and os.getppid() == parent:
+        pass
 
 
 def announce(server: RehearsalServer, ready_file: Path | None) -> None:

@@ -25,6 +25,7 @@ from .exchange import (
     Ledger,
     Response,
     Source,
+    Wire,
     answer_response,
     body_response,
     miss,
@@ -32,7 +33,7 @@ from .exchange import (
 )
 from .fault_bodies import alteration, damaged, instead
 from .faults import FAULTS, Fault, FaultScript, Kind
-from .talk import BadRequest
+from .talk import Asked, BadRequest
 from .tokens import prompt_usage
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -49,7 +50,13 @@ class Scripted:
     def respond(self, exchange: Exchange, alter: Alter | None) -> Response:
         """The conversation's answer in the request's format, or a miss with the nearest entry."""
         if exchange.asked is None:
-            return body_response(404, exchange.wire.error("not_found_error", f"there is no {exchange.path} here"))
+            try:
+                exchange = replace(exchange, asked=exchange.wire.read(json.loads(exchange.body)))
+            except BadRequest as mistake:
+                return body_response(400, exchange.wire.error("invalid_request_error", str(mistake)))
+        assert exchange.asked is not None
+        if exchange.is_count:
+            return body_response(200, {"input_tokens": prompt_usage(exchange.asked).total})
         sample = exchange.headers.get("x-rehearsal-sample")
         answer = self.conversation.reply(exchange.asked, int(sample) if sample else None)
         if isinstance(answer, Miss):
@@ -129,13 +136,14 @@ class RehearsalServer:
 
     def respond(self, exchange: Exchange) -> Response:
         """The response to one request to a model, its faults applied, and the ledger's record of it written."""
-        fault = self.faults.take(exchange)
+        fault = None if exchange.is_count else self.faults.take(exchange)
         response = instead(fault, exchange) if fault else None
         if response is None:
             response = self._unfaulted(exchange, alteration(fault) if fault else None)
             if fault and response.status == 200:
                 response = damaged(fault, response, exchange)
-        self._record(exchange, response, fault)
+        if not exchange.is_count:
+            self._record(exchange, response, fault)
         name = f"req_{exchange.number:06d}"
         return replace(response, headers={"request-id": name, "x-request-id": name, **response.headers})
 
@@ -163,7 +171,7 @@ class RehearsalServer:
             "fault": fault.kind if fault else "",
             "entry": answer.entry if answer else response.note,
             "expect_met": answer.expect_met if answer else True,
-            "usage": answer.usage.model_dump(exclude={"source"}) if answer else dict(NO_USAGE),
+            "usage": response.usage.model_dump(exclude={"source"}) if response.usage else dict(NO_USAGE),
             "key": "<redacted>" if has_key else "",
         }
         if self.keep_bodies:
@@ -212,6 +220,14 @@ def _model(name: str, anthropic: bool) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "rehearsal"}
 
 
+def _read(wire: Wire, body: bytes) -> Asked | None:
+    """The request, None when only the source can tell what it means."""
+    try:
+        return wire.read(json.loads(body))
+    except BadRequest:
+        return None
+
+
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
@@ -245,7 +261,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _response(self, method: str) -> Response:
         rehearsal = self.rehearsal
-        path = urlsplit(self.path).path
+        path, query = urlsplit(self.path)[2:4]
         host = (self.headers.get("host") or "").rsplit(":", 1)[0].strip("[]")
         if host and host not in LOOPBACK:  # a page in a browser must not reach this by a name of its own
             return body_response(403, {"error": {"message": f"not served under the name {host!r}"}})
@@ -260,23 +276,14 @@ class _Handler(BaseHTTPRequestHandler):
                 return rehearsal.control(method, path, body)
             if method == "GET" and "/models" in path:
                 return rehearsal.list_models(path, anthropic="anthropic-version" in headers)
-            return self._model_response(method, path, headers, body)
+            wire = wire_of(path)
+            if wire is None or method != "POST":
+                return body_response(404, {"error": {"message": f"there is no {method} {path} here"}})
+            asked = _read(wire, body)
+            exchange = Exchange(rehearsal.next_number(), method, path, headers, body, query, wire, asked)
+            return rehearsal.respond(exchange)
         except (KeyError, TypeError, ValueError, AttributeError) as mistake:
             return body_response(400, {"error": {"message": f"cannot read the request: {mistake!r}"}})
-
-    def _model_response(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Response:
-        wire = wire_of(path)
-        if wire is None or method != "POST":
-            return body_response(404, {"error": {"message": f"there is no {method} {path} here"}})
-        try:
-            asked = wire.read(json.loads(body))
-        except BadRequest as mistake:
-            return body_response(400, wire.error("invalid_request_error", str(mistake)))
-        if path.endswith("/count_tokens"):
-            usage = prompt_usage(asked)
-            return body_response(200, {"input_tokens": usage.total})
-        number = self.rehearsal.next_number()
-        return self.rehearsal.respond(Exchange(number, method, path, headers, body, wire, asked))
 
     def _send(self, response: Response) -> None:
         wait = self.rehearsal.stopping.wait

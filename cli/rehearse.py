@@ -1,0 +1,111 @@
+"""How does a person record a model, play it back, or serve a script, from the command line?"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..rehearsal.server import RehearsalServer
+
+app = typer.Typer(help="Record a model's answers, play them back, or serve a script of them.", no_args_is_help=True)
+
+CassetteFile = Annotated[Path, typer.Argument(help="The cassette: JSON lines, without secrets.")]
+Port = Annotated[int, typer.Option(help="Loopback port; 0 picks a free one.")]
+ReadyFile = Annotated[Path | None, typer.Option(help="Written, as JSON, once the server listens.")]
+Command = Annotated[
+    list[str] | None,
+    typer.Argument(help="After --: a command to run with OPENAI_BASE_URL and ANTHROPIC_BASE_URL set."),
+]
+Ignore = Annotated[
+    list[str] | None, typer.Option(help="A regular expression for what differs from run to run; may be repeated.")
+]
+OPENAI_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
+ANTHROPIC_VARIABLES = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE")
+KEY_VARIABLES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
+
+
+@app.command()
+def record(
+    cassette: CassetteFile,
+    command: Command = None,
+    openai: Annotated[str, typer.Option(help="Where OpenAI's formats go, without /v1.")] = "https://api.openai.com",
+    anthropic: Annotated[
+        str, typer.Option(help="Where Anthropic's format goes, without /v1.")
+    ] = "https://api.anthropic.com",
+    port: Port = 0,
+    ready_file: ReadyFile = None,
+    ignore: Ignore = None,
+) -> None:
+    """Stand between a client and its provider, and keep what both say."""
+    from ..rehearsal.cassette import Cassette
+    from ..rehearsal.recorder_proxy import Recorder
+    from ..rehearsal.server import RehearsalServer
+
+    keys = [os.environ[name] for name in KEY_VARIABLES if name in os.environ]
+    tape = Cassette(cassette, known_secrets=keys, ignore=ignore or ())
+    recorder = Recorder(tape, {"openai": openai, "anthropic": anthropic})
+    _run(RehearsalServer(recorder, port), command, ready_file)
+
+
+@app.command()
+def replay(
+    cassette: Annotated[Path, typer.Argument(help="The cassette to play.", exists=True, dir_okay=False)],
+    command: Command = None,
+    strict: Annotated[bool, typer.Option(help="A request that comes more often than recorded is a miss.")] = False,
+    speed: Annotated[float, typer.Option(min=0, help="1 keeps the recorded times, 0 answers at once.")] = 0,
+    port: Port = 0,
+    ready_file: ReadyFile = None,
+    ignore: Ignore = None,
+) -> None:
+    """Answer a client from a cassette; what was not recorded is refused, with the difference."""
+    from ..rehearsal.cassette import Cassette, Player
+    from ..rehearsal.server import RehearsalServer
+
+    player = Player(Cassette(cassette, ignore=ignore or ()), strict=strict, speed=speed)
+    _run(RehearsalServer(player, port), command, ready_file, keyless=True)
+
+
+@app.command()
+def serve(
+    conversation: Annotated[Path, typer.Argument(help="Folder of conversation files (YAML).", file_okay=False)],
+    command: Command = None,
+    strict: Annotated[bool, typer.Option(help="An expectation that is not met is a miss.")] = False,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds a reply takes unless its entry says.")] = 0,
+    port: Port = 0,
+    ready_file: ReadyFile = None,
+) -> None:
+    """Answer a client from a hand-written conversation."""
+    from ..rehearsal.conversation import Conversation
+    from ..rehearsal.server import RehearsalServer
+
+    script = Conversation.load(conversation, strict=strict, latency_s=latency)
+    _run(RehearsalServer(script, port), command, ready_file, keyless=True)
+
+
+def _run(server: RehearsalServer, command: list[str] | None, ready_file: Path | None, *, keyless: bool = False) -> None:
+    """Serve until told to stop, or while a command runs; exit with the command's code, 1 if a request was missed."""
+    from ..rehearsal.serve import announce, wait_until_told
+
+    with server:
+        announce(server, ready_file)
+        if command:
+            code = subprocess.run(command, env=_environment(server, keyless), check=False).returncode
+        else:
+            wait_until_told()
+            code = 0
+        calls = server.calls
+        missed = sum(call["entry"] == "rehearsal_miss" for call in calls)
+        typer.echo(f"{len(calls)} calls, {missed} of them missed", err=True)
+    raise typer.Exit(code or (1 if missed else 0))
+
+
+def _environment(server: RehearsalServer, keyless: bool) -> dict[str, str]:
+    """The environment in which a client finds the server; `keyless` stands in for keys that are not set."""
+    bases = dict.fromkeys(OPENAI_VARIABLES, server.openai_base) | dict.fromkeys(ANTHROPIC_VARIABLES, server.url)
+    keys = dict.fromkeys(KEY_VARIABLES, "rehearsal") if keyless else {}
+    return {**keys, **os.environ, **bases}
