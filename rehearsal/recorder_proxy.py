@@ -72,7 +72,7 @@ class Recorder:
         streamed = "event-stream" in kept.get("content-type", "")
         said: list[tuple[float, bytes]] = []
         try:
-            while data := (_event(reply) if streamed else reply.read()):
+            for data in _events(reply) if streamed else [reply.read()]:
                 said.append((time.monotonic() - started, data))
                 yield 0.0, data
         finally:
@@ -92,11 +92,19 @@ def _ask(upstream: str, exchange: Exchange) -> tuple[http.client.HTTPConnection,
     return connection, connection.getresponse()
 
 
-def _event(reply: http.client.HTTPResponse) -> bytes:
-    """The next server-sent event, its empty line included; b"" at the end."""
-    lines = []
-    while line := reply.readline():
-        lines.append(line)
-        if not line.strip():
-            break
-    return b"".join(lines)
+def _events(reply: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The body in pieces that end where an event ends, as they come.
+
+    Raises:
+        http.client.IncompleteRead: when the provider breaks off.
+    """
+    held = b""
+    while data := reply.read1(1 << 16):
+        whole, end, rest = (held + data).rpartition(b"\n\n")
+        held = rest
+        if end:
+            yield whole + end
+    if reply.length:  # read1 does not say that a body of announced length is short
+        raise http.client.IncompleteRead(held, reply.length)
+    if held:
+        yield held

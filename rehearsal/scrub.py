@@ -14,7 +14,7 @@ from typing import Any
 
 SECRET = "<secret>"  # noqa: S105 - it stands where a secret was
 SHAPES = re.compile(
-    r"""sk-[A-Za-z0-9_-]{8,}                      # OpenAI, Anthropic (sk-ant-…) and those that copied them
+    r"""(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{8,}  # OpenAI, Anthropic (sk-ant-…) and those that copied them
     | \b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})
     | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b
     | \bAIza[0-9A-Za-z_-]{30,}

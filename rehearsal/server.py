@@ -7,10 +7,12 @@ count_tokens and models. `/_rehearsal/calls` is the server's own ledger, `/_rehe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -256,8 +258,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self, method: str) -> None:
         try:
             self._send(self._response(method))
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
+        except (OSError, HTTPException):  # the client went away, or a provider that is being recorded did
+            self._break()
 
     def _response(self, method: str) -> Response:
         rehearsal = self.rehearsal
@@ -325,4 +327,5 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _break(self) -> None:
         self.close_connection = True
-        self.connection.shutdown(2)
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(2)
