@@ -6,13 +6,14 @@ criteria and the test command are never left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .model_calls import Message, Value
+from .masking import mask_old as mask_old
+from .model_calls import Value
 from .repo_map import repo_map, words_of
+from .sections import find_sections
 from .stories import Story
 from .tokens import estimate_tokens
 
@@ -25,6 +26,9 @@ SHARES: tuple[tuple[str, float], ...] = (
     ("map", 0.15),
 )
 """In this order each kind takes its share of what the story leaves, plus what the kinds before it left over."""
+
+
+MAX_LEVEL = 3
 
 
 @dataclass(frozen=True)
@@ -166,21 +170,13 @@ def _relevant_sections(kind: str, texts: Mapping[str, str], focus: str) -> list[
 
 
 def split_sections(text: str) -> list[tuple[str, str]]:
-    """A Markdown text as (heading, text with heading), cut at headings of level 1 to 3 outside code fences."""
-    parts: list[tuple[str, list[str]]] = [("", [])]
-    fence = ""
-    for row in text.splitlines():
-        mark = re.match(r"\s*(```+|~~~+)", row)
-        if mark and not fence:
-            fence = mark.group(1)
-        elif mark and mark.group(1).startswith(fence):
-            fence = ""
-        heading = re.match(r"#{1,3}\s+(.+?)\s*#*$", row) if not fence else None
-        if heading:
-            parts.append((heading.group(1), [row]))
-        else:
-            parts[-1][1].append(row)
-    return [(heading, "\n".join(rows).strip()) for heading, rows in parts if "".join(rows).strip()]
+    """A Markdown text as (heading, text with heading), cut at headings of level 1 to 3; its beginning has none."""
+    cuts = [section for section in find_sections(text) if section.level <= MAX_LEVEL]
+    starts = [section.start for section in cuts]
+    parts = [("", text[: starts[0] if starts else len(text)].strip())]
+    for section, end in zip(cuts, [*starts[1:], len(text)], strict=True):
+        parts.append((section.title, text[section.start : end].strip()))
+    return [(heading, body) for heading, body in parts if body]
 
 
 def _fill(candidates: Sequence[_Candidate], allowance: int, sections: list[Section], report: list[ContextEntry]) -> int:
@@ -239,9 +235,3 @@ def _entry(
 ) -> ContextEntry:
     cost = estimate_tokens(candidate.text) if tokens is None else tokens
     return ContextEntry(kind=candidate.kind, name=candidate.name, tokens=cost, included=included, why=candidate.why)
-
-
-def message_tokens(message: Message) -> int:
-    """What a message costs in the next request, estimated."""
-    calls = sum(estimate_tokens(f"{call.name} {call.model_dump_json()}") for call in message.tool_calls)
-    return estimate_tokens(message.content) + calls + 4

@@ -224,14 +224,6 @@ def tests_failed_message(report: TestReport) -> Message:
     return Message(role="user", content=f"{what}\n\n{describe_tests(report)}\n\nMend it, then finish again.\n")
 
 
-def no_tool_message() -> Message:
-    """What the developer is told after a turn without a tool call."""
-    return Message(
-        role="user",
-        content="Nothing happened: you called no tool. Go on with a tool call; when the story is done, call finish.\n",
-    )
-
-
 def resume_note(turn: int, commit: str) -> str:
     """What the run's log says when finished turns were found; the conversation itself is not told."""
     return f"Resumed after turn {turn}: the worktree stands at {commit[:12]}, nothing before it is asked for again."

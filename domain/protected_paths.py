@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+
+from .safe_paths import fold, protection
 
 PROTECTED: tuple[tuple[str, str], ...] = (
     (r"(?:.*/)?\.git(?:/.*)?", "git's own files are never edited"),
@@ -27,16 +28,15 @@ def why_protected(path: str, *, stories_folder: str = "docs/stories", planned: I
 
     `planned` are paths that the story names: they open the CI configuration, and nothing else that is protected.
     """
-    clean = PurePosixPath(path.replace("\\", "/")).as_posix().lower()
+    folded = fold(path)
     for pattern, reason in PROTECTED:
-        if re.fullmatch(pattern, clean):
+        if re.fullmatch(pattern, folded):
             return reason
-    if stories_folder and (clean + "/").startswith(stories_folder.strip("/").lower() + "/"):
+    if stories_folder and (folded + "/").startswith(fold(stories_folder.strip("/")) + "/"):
         return "a story's file and status are written by the orchestrator; put notes into `finish`"
-    named = {PurePosixPath(name).as_posix().lower() for name in planned}
-    if re.fullmatch(CI, clean) and clean not in named:
+    if re.fullmatch(CI, folded) and folded not in {fold(name) for name in planned}:
         return "the CI configuration is changed only by a story that names the file"
-    return ""
+    return protection(path)
 
 
 def clean_path(path: str) -> str | None:
