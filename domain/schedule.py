@@ -264,6 +264,8 @@ def _blocked(dag: Dag, done: Collection[str], failed: Collection[str]) -> dict[s
         for name in dag.dependants[key]:
             if name not in seen and name not in done:
                 seen.add(name)
-                reasons[name] = why if key == origin else f"{why}, and {key} waits for it"
+                way = why if key == origin else f"{why}, and {key} waits for it"
+                by_plan = (name, key) in dag.implied
+                reasons[name] = way + ("; it only follows it in the plan: declare its prerequisites" if by_plan else "")
                 queue.append((name, origin, why))
     return {key: why for key, why in reasons.items() if key not in done and key not in failed}
