@@ -31,7 +31,6 @@ class Job:
 
     workflow: str
     document: str
-    persona: str
     levels: range
 
 
@@ -40,16 +39,16 @@ SMALL = range(2)
 LARGE = range(2, 5)
 
 JOBS: dict[Phase, tuple[Job, ...]] = {
-    Phase.ANALYSIS: (Job("product-brief", "product-brief.md", "mary", LARGE),),
-    Phase.PLANNING: (Job("prd", "prd.md", "john", LARGE), Job("tech-spec", "tech-spec.md", "winston", SMALL)),
+    Phase.ANALYSIS: (Job("product-brief", "product-brief.md", LARGE),),
+    Phase.PLANNING: (Job("prd", "prd.md", LARGE), Job("tech-spec", "tech-spec.md", SMALL)),
     Phase.SOLUTIONING: (
-        Job("architecture", "architecture.md", "winston", LARGE),
-        Job("epics-and-stories", "epics.md", "john", ANY),
-        Job("implementation-readiness", "implementation-readiness.md", "winston", LARGE),
+        Job("architecture", "architecture.md", LARGE),
+        Job("epics-and-stories", "epics.md", ANY),
+        Job("implementation-readiness", "implementation-readiness.md", LARGE),
     ),
     Phase.IMPLEMENTATION: (),
-    Phase.QUALITY: (Job("quality-gate", "quality-gate.md", "murat", ANY),),
-    Phase.DEPLOYMENT: (Job("release-notes", "release-notes.md", "paige", ANY),),
+    Phase.QUALITY: (Job("quality-gate", "quality-gate.md", ANY),),
+    Phase.DEPLOYMENT: (Job("release-notes", "release-notes.md", ANY),),
 }
 
 BOARD = "sprint-status.yaml"

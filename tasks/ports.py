@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any, NoReturn, cast
+from typing import Any, Literal, NoReturn, cast
 
 from ..domain.errors import ConfigError, StoryloomError
 from ..domain.ports import (
@@ -74,6 +74,8 @@ class Ports:
     deploy: DeployTarget | None = None
     lane: Lane = nullcontext  # held by whoever moves the main line; one holder in all processes
     publish: Callable[[], str] = lambda: ""  # moves the person's branch; says why not, "" when done
+    bill: Callable[[], str] = lambda: ""  # the project's bill as Markdown
+    mode: Literal["live", "rehearsal"] = "live"
 
 
 Factory = Callable[[ProjectRef], Ports]

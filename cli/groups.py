@@ -1,0 +1,7 @@
+"""Which groups of commands are there?  Their modules import nothing heavy at import time."""
+
+from __future__ import annotations
+
+import typer
+
+GROUPS: dict[str, typer.Typer] = {}

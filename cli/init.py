@@ -1,0 +1,132 @@
+"""How does a repository become a project that Storyloom can work on?"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from storyloom.blocks.project_config import config_path, read_project_config
+from storyloom.deployments.environment import read_environment
+from storyloom.domain.errors import InputError, RepositoryError
+
+DEFAULT_MODELS = {
+    "anthropic": {
+        "light": "anthropic/claude-haiku-4-5",
+        "standard": "anthropic/claude-sonnet-5-5",
+        "heavy": "anthropic/claude-opus-5-5",
+    },
+    "openai": {"light": "openai/gpt-6-luna", "standard": "openai/gpt-6-sol", "heavy": "openai/gpt-6.1-sol"},
+}
+PERSONAS = ("mary", "john", "winston", "bob", "amelia", "quinn", "murat", "devops")
+HEAVY = ("winston",)
+LIGHT = ("bob", "devops")
+TEST_HINTS = {
+    "package.json": "npm test",
+    "go.mod": "go test ./...",
+    "Cargo.toml": "cargo test",
+    "pom.xml": "mvn -q test",
+    "pyproject.toml": "python -m pytest -q",
+}
+
+CONFIG = """\
+# How Storyloom works on this project. Every key is optional; `storyloom config explain` shows where a value comes from.
+project:
+  name: {name}
+  level: 2                        # 0 one change, 1 small, 2 medium, 3 complex, 4 enterprise
+
+agents:                           # persona: model, as litellm names it; a list is tried in its order
+{agents}
+onboarding: []                    # documents that answer questions before anybody is asked
+
+commands:                         # run in the sandbox, in the repository's root
+  test: {test}
+  health: ""                      # run in a release's folder; exit code 0 means healthy
+
+settings:
+  max_concurrent_agents: 3
+  llm_budget_usd: 50
+  auto_merge_prs: false           # true: your branch follows the main line of Storyloom by fast-forward
+  escalation_threshold: 0.75      # below it a person is asked
+"""
+
+
+def init_project(folder: Path, *, name: str = "", model: str = "", test: str = "") -> Path:
+    """Write the project's settings file, and return its path. An existing one is never replaced.
+
+    Raises:
+        RepositoryError: the folder is not in a git repository with a commit.
+        InputError: there is a settings file already.
+    """
+    root = repository_root(folder)
+    path = config_path(root)
+    if path.exists():
+        read_project_config(root)
+        raise InputError(f"{path} is there already and valid.", remedy="Edit it, or go on with: storyloom deliver")
+    agents = "".join(f"  {persona}: {model or _model(persona)}\n" for persona in PERSONAS)
+    text = CONFIG.format(name=_quoted(name or root.name), agents=agents, test=_quoted(test or _test(root)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+    read_project_config(root)
+    print(f"Wrote {path}.\nNext: write a brief (half a page), then: storyloom deliver --brief brief.md")
+    return path
+
+
+def repository_root(folder: Path) -> Path:
+    """The top folder of the git repository around `folder`.
+
+    Raises:
+        RepositoryError: there is none, it has no commit, or git is missing.
+    """
+    try:
+        found = _git(folder, "rev-parse", "--show-toplevel")
+    except FileNotFoundError as error:
+        raise RepositoryError("git was not found.", remedy="Install git 2.30 or newer.") from error
+    except NotADirectoryError as error:
+        raise RepositoryError(f"{folder} is not a folder.") from error
+    if found.returncode:
+        raise RepositoryError(
+            f"{folder.resolve()} is not in a git repository.", remedy="Run `git init` and commit something first."
+        )
+    root = Path(found.stdout.strip())
+    if _git(root, "rev-parse", "--verify", "-q", "HEAD").returncode:
+        raise RepositoryError(
+            f"{root} has no commit yet.",
+            remedy='Commit something first, say: git commit --allow-empty -m "Start"',
+        )
+    return root
+
+
+def require_clean(root: Path) -> None:
+    """Refuse a repository whose tracked files have uncommitted changes.
+
+    Raises:
+        RepositoryError: with the first changed files.
+    """
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no").stdout.splitlines()
+    if changed:
+        names = ", ".join(line[3:] for line in changed[:3]) + (" …" if len(changed) > 3 else "")
+        raise RepositoryError(f"{root} has uncommitted changes ({names}).", remedy="Commit or stash them first.")
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    if not folder.is_dir():
+        raise NotADirectoryError(folder)
+    env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    command = ["git", "-c", "core.fsmonitor=false", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env, check=False)
+
+
+def _model(persona: str) -> str:
+    provider = next((p for p in DEFAULT_MODELS if p in read_environment().keys), "anthropic")
+    kind = "heavy" if persona in HEAVY else "light" if persona in LIGHT else "standard"
+    return DEFAULT_MODELS[provider][kind]
+
+
+def _test(root: Path) -> str:
+    return next((t for name, t in TEST_HINTS.items() if (root / name).exists()), "python -m unittest discover")
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,31 @@
+"""What does a gate's document decide?
+
+A gate's document says `Verdict: PASS | CONCERNS | FAIL | WAIVED` once. Anything else is inconclusive, and that is
+never a pass. A model cannot waive: WAIVED needs a person.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Verdict = Literal["pass", "concerns", "fail", "waived", "inconclusive"]
+_LINE = re.compile(r"(?im)^[ \t>*_#-]*verdict[*_]*[ \t]*:[ \t*_]*(pass|concerns|fail|waived)\b")
+
+
+def read_verdict(text: str) -> Verdict:
+    """The one verdict that the text states; "inconclusive" for none or for two that differ."""
+    found = {match.group(1).lower() for match in _LINE.finditer(text)}
+    if len(found) != 1:
+        return "inconclusive"
+    verdict = found.pop()
+    return "inconclusive" if verdict == "waived" else verdict  # type: ignore[return-value]
+
+
+def overall(verdict: Verdict, tests_passed: bool | None) -> Verdict:
+    """The gate's verdict once our own test run is counted: failing tests fail it, missing ones leave it open."""
+    if tests_passed is False:
+        return "fail"
+    if tests_passed is None and verdict in ("pass", "concerns"):
+        return "inconclusive"
+    return verdict

@@ -1,0 +1,55 @@
+"""In which order does a brief become deployed code?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from ..domain.delivery import Delivery, PhaseReport, overall_status
+from ..domain.phases import Phase
+from ..domain.phases import until as phases_until
+from ..domain.ports import ProjectRef
+from ..tasks.delivery import mark_phase, prepare, publish, show_bill
+from .deployment import deployment
+from .implementation import implementation
+from .phases import analysis, planning, solutioning
+from .quality import quality
+
+FLOWS: dict[Phase, Callable[[ProjectRef], PhaseReport]] = {
+    Phase.ANALYSIS: analysis,
+    Phase.PLANNING: planning,
+    Phase.SOLUTIONING: solutioning,
+    Phase.IMPLEMENTATION: implementation,
+    Phase.QUALITY: quality,
+    Phase.DEPLOYMENT: deployment,
+}
+
+
+@flow(name="deliver-project", flow_run_name="deliver {project.repository}")
+def deliver_project(
+    project: ProjectRef,
+    brief: Annotated[
+        str, Field(title="Brief", description="The idea in a few paragraphs; empty: docs/brief.md of the project")
+    ] = "",
+    until: Annotated[
+        Phase, Field(title="Until", description="The last phase to run; later ones are left for another day")
+    ] = Phase.DEPLOYMENT,
+) -> Delivery:
+    """Run the method's phases over a project: do what is missing, skip what exists, stop where a person must decide."""
+    prepare(project, brief)
+    reports: list[PhaseReport] = []
+    for phase in phases_until(until):
+        mark_phase(project, phase, "started")
+        report = FLOWS[phase](project)
+        mark_phase(project, phase, report.status, report.reason)
+        reports.append(report)
+        if report.status in ("waiting", "failed"):
+            break
+    status = overall_status(tuple(reports))
+    published = publish(project)
+    show_bill(project)
+    reason = reports[-1].reason if reports else ""
+    return Delivery(status=status, phases=tuple(reports), published=published.note, tip=published.tip, reason=reason)

@@ -1,0 +1,108 @@
+"""In which order are stories developed?  Each when what it depends on is merged, several at a time, one lane in."""
+
+from __future__ import annotations
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.transactions import CommitMode, transaction
+
+from ..domain.delivery import PhaseReport, phase_status
+from ..domain.phases import Phase
+from ..domain.ports import ProjectRef
+from ..domain.schedule import Dag, ready
+from ..domain.stories import Lane, Story, StoryOutcome
+from ..tasks.ports import ports_for
+from ..tasks.sprint import Sprint, plan_sprint, show_board, story_ends
+from .develop_story import develop_story
+from .integrate import integrate
+from .phases import approved, report
+
+
+@flow(name="implementation", flow_run_name="implementation")
+def implementation(project: ProjectRef) -> PhaseReport:
+    """Develop, review and merge all stories that are not done."""
+    sprint = plan_sprint(project)
+    if not sprint.stories:
+        return report(Phase.IMPLEMENTATION, [], [], "failed", "There are no stories to develop in the epics document.")
+    done = story_ends(project, sprint)
+    if len(done) == len(sprint.stories):
+        return report(Phase.IMPLEMENTATION, [], sorted(done), "already_done")
+    width = ports_for(project).config.settings.max_concurrent_agents
+    runner = ThreadPoolTaskRunner(max_workers=width)
+    ends = batch.with_options(task_runner=runner)(project, sprint, sorted(done), width)
+    outcomes = tuple(ends[story.key] for story in sprint.stories if story.key in ends)
+    status = phase_status(outcomes)
+    reason = "; ".join(f"{o.story}: {o.reason}" for o in outcomes if o.reason)
+    if status == "done" and Phase.IMPLEMENTATION in ports_for(project).config.gates.phases:
+        status = "done" if approved(project, Phase.IMPLEMENTATION, "This phase needs approval.") else "waiting"
+    return PhaseReport(
+        phase=Phase.IMPLEMENTATION,
+        status=status,
+        did=tuple(o.story for o in outcomes if o.status == "merged"),
+        found=tuple(sorted(done)),
+        reason=reason,
+        stories=outcomes,
+    )
+
+
+@task(name="story", task_run_name="story {story.id} · {story.title}", cache_policy=NO_CACHE, tags=["story"])
+def take_story(project: ProjectRef, story: Story) -> StoryOutcome:
+    """Take one story to its end and return that end; nothing that goes wrong here fails the batch.
+
+    The transaction commits inner results at once: otherwise finished, paid turns run again after a crash
+    (PrefectHQ/prefect#17301).
+    """
+    with transaction(commit_mode=CommitMode.EAGER):
+        try:
+            return develop_and_integrate(project, story)
+        except Exception as error:  # noqa: BLE001 - a bug in one story must not end the others; it is reported as its end
+            return StoryOutcome(
+                story=story.key, status="failed", lane=Lane.INFRASTRUCTURE, reason=f"{type(error).__name__}: {error}"
+            )
+
+
+def develop_and_integrate(project: ProjectRef, story: Story) -> StoryOutcome:
+    """Develop a story and merge it; a conflict or failing tests on the tip send it back once, onto the new tip."""
+    outcome = develop_story(project, story)
+    if outcome.status != "reviewed":
+        return outcome
+    outcome = integrate(project, story, outcome)
+    if outcome.status == "blocked" and outcome.lane is Lane.CODE:
+        again = develop_story(project, story, attempt=2, because=outcome.reason)
+        outcome = integrate(project, story, again) if again.status == "reviewed" else again
+    return outcome
+
+
+@flow(name="batch", flow_run_name="batch of stories")
+def batch(project: ProjectRef, sprint: Sprint, done: list[str], width: int) -> dict[str, StoryOutcome]:
+    """Run stories as their prerequisites are merged; a story that fails blocks only those that depend on it."""
+    stories = {story.key: story for story in sprint.stories}
+    dag = Dag.of(sprint.stories)
+    merged, ends = set(done), dict[str, StoryOutcome]()
+    running: dict[str, PrefectFuture[StoryOutcome]] = {}
+    while True:
+        failed = {key for key, end in ends.items() if end.status != "merged"}
+        decision = ready(dag, done=merged, running=set(running), failed=failed)
+        for key, reason in decision.blocked.items():
+            if key not in ends:
+                ends[key] = StoryOutcome(story=key, status="blocked", reason=reason)
+        for key in decision.ready[: max(0, width - len(running))]:
+            running[key] = take_story.submit(project, stories[key])
+        if not running:
+            break
+        next(as_completed(list(running.values())))
+        for key in [key for key, future in running.items() if future.state.is_final()]:
+            ends[key] = _end(key, running.pop(key))
+            if ends[key].status == "merged":
+                merged.add(key)
+            show_board(project, sprint, ends)
+    return ends
+
+
+def _end(key: str, future: PrefectFuture[StoryOutcome]) -> StoryOutcome:
+    result = future.result(raise_on_failure=False)
+    if isinstance(result, StoryOutcome):
+        return result
+    return StoryOutcome(story=key, status="failed", lane=Lane.INFRASTRUCTURE, reason=f"{future.state.name}: {result}")

@@ -1,0 +1,69 @@
+"""Where are questions to people kept, and their answers?
+
+An answer is kept by the question's id and looked up before anybody is asked; the first valid answer wins. Each question
+that reaches a person is mirrored to `.bmad-escalations/{id}.json` on the project's shelf.
+"""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ..domain.escalations import Answer, Escalation, Question
+from ..domain.events import Decided
+from ..domain.ports import ProjectRef
+from .ports import Ports, ports_for
+from .recording import event_key, record, tags_for
+
+
+def answer_name(question_id: str) -> str:
+    """The shelf's name of a question's answer."""
+    return f"answers/{question_id}.json"
+
+
+def mirror_name(question_id: str) -> str:
+    """The shelf's name of a question's mirror."""
+    return f".bmad-escalations/{question_id}.json"
+
+
+def kept_answer(ports: Ports, question: Question) -> Answer | None:
+    """The answer that was given before, None if nobody answered yet."""
+    text = ports.shelf.get(answer_name(question.id))
+    return Answer.model_validate_json(text) if text else None
+
+
+def keep_answer(ports: Ports, question: Question, answer: Answer) -> Answer:
+    """Keep an answer unless there is one, record the decision once, and return the one that holds."""
+    ports.shelf.put_new(answer_name(question.id), answer.model_dump_json(indent=2))
+    holds = kept_answer(ports, question) or answer
+    record(
+        ports,
+        Decided(
+            event_id=event_key("decision", question.id),
+            tags=tags_for(ports, workflow=question.workflow, story=question.story, step=question.step),
+            question=question.question,
+            answer=holds.answer,
+            confidence=holds.confidence,
+            source=holds.source,
+            reasoning=holds.reasoning,
+            escalation=question.id if holds.source in ("person", "policy") else "",
+        ),
+    )
+    return holds
+
+
+def mirror(ports: Ports, escalation: Escalation) -> None:
+    """Write the escalation where tools and people outside Prefect find it."""
+    ports.shelf.put(mirror_name(escalation.id), escalation.model_dump_json(indent=2))
+
+
+def mirrored(ports: Ports, question_id: str) -> Escalation | None:
+    """The escalation as mirrored, None if it never reached a person."""
+    text = ports.shelf.get(mirror_name(question_id))
+    return Escalation.model_validate_json(text) if text else None
+
+
+@task(name="look-up-answer", task_run_name="answer to {question.id}", cache_policy=NO_CACHE, tags=["question"])
+def look_up_answer(project: ProjectRef, question: Question) -> Answer | None:
+    """The answer that holds for a question, None if it is still open."""
+    return kept_answer(ports_for(project), question)
