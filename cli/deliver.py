@@ -1,0 +1,193 @@
+"""How is a delivery started here, watched, and summed up?"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+from storyloom.blocks.project_config import read_project_config
+from storyloom.deployments.environment import (
+    Environment,
+    prefect_settings,
+    project_folder,
+    read_environment,
+    spool_folder,
+)
+from storyloom.deployments.server import prefect_server
+from storyloom.domain.errors import ConfigError, InputError, StorageFull
+from storyloom.domain.phases import BRIEF, Phase
+from storyloom.domain.ports import ProjectRef
+from storyloom.domain.settings import ProjectConfig, Settings
+
+from .doctor import keys
+from .init import repository_root, require_clean
+
+if TYPE_CHECKING:
+    from storyloom.domain.delivery import Delivery
+
+MIN_FREE = 256 << 20
+MAX_BRIEF = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the person asked for on the command line."""
+
+    project: Path
+    brief: Path | None = None
+    until: str = Phase.DEPLOYMENT.value
+    settings: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    port: int = 0
+    keep: bool = False
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A wish whose every part was found to be usable."""
+
+    project: ProjectRef
+    config: ProjectConfig
+    brief: str
+    until: Phase
+    environment: Environment
+
+
+def check(wish: Wish) -> Job:
+    """Everything that can be known to be wrong before anything is started.
+
+    Raises:
+        InputError: with the remedy; nothing was made.
+    """
+    root = repository_root(wish.project)
+    require_clean(root)
+    config = with_settings(read_project_config(root), wish.settings)
+    until = _phase(wish.until)
+    brief = _brief(wish.brief)
+    environment = read_environment()
+    if not brief and not (root / config.settings.planning_folder / BRIEF).exists():
+        known = project_folder(environment.home, root).exists()
+        if not known and not (root / config.settings.planning_folder / "epics.md").exists():
+            raise InputError("There is no brief yet.", remedy="Write the idea down and give it with --brief FILE.")
+    missing = [f for f in keys(config, environment) if f.needed and not f.ok]
+    if missing:
+        raise InputError(
+            "; ".join(f.detail for f in missing) + ".", remedy=f"Set it: {missing[0].remedy}, or change `agents:`."
+        )
+    there = next(p for p in (environment.home, *environment.home.parents) if p.exists())
+    if shutil.disk_usage(there).free < MIN_FREE:
+        raise StorageFull(f"Less than {MIN_FREE >> 20} MiB are free at {there}.", remedy="Free some disk space.")
+    project = ProjectRef(repository=str(root), settings=dict(wish.settings))
+    return Job(project=project, config=config, brief=brief, until=until, environment=environment)
+
+
+def with_settings(config: ProjectConfig, changes: Mapping[str, object]) -> ProjectConfig:
+    """The settings with some of them replaced for this run.
+
+    Raises:
+        ConfigError: a change names no setting, or its value does not fit.
+    """
+    try:
+        settings = Settings.model_validate({**config.settings.model_dump(), **changes})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = ".".join(map(str, problem["loc"]))
+        raise ConfigError(f"{name}: {problem['msg'].lower()} (found {problem['input']!r}).") from None
+    return config.model_copy(update={"settings": settings})
+
+
+def deliver_here(wish: Wish, *, plan_only: bool = False) -> None:
+    """Deliver, watched on the terminal, and leave with 0 when done, 3 when it waits, 2 when it failed."""
+    import typer
+
+    job = check(wish)
+    if plan_only:
+        from .plan import show_plan
+
+        show_plan(job, as_json=wish.as_json)
+        return
+    with running_server(job.environment, wish.port, keep=wish.keep) as url:
+        delivery = run_delivery(job, url, quiet=wish.as_json)
+        if wish.as_json:
+            print(delivery.model_dump_json(indent=2))
+        else:
+            from .summary import show_delivery
+
+            show_delivery(job, delivery, url)
+    code = {"done": 0, "already_done": 0, "waiting": 3}.get(delivery.status, 2)
+    if code:
+        raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def running_server(environment: Environment, port: int, *, keep: bool) -> Iterator[str]:
+    """A Prefect API: the one that PREFECT_API_URL names, else a server of our own; all settings made."""
+    if environment.prefect_api_url:
+        settings = prefect_settings(environment.home, environment.prefect_api_url)
+        os.environ.update({k: v for k, v in settings.items() if k != "PREFECT_HOME"})
+        yield environment.prefect_api_url
+        return
+    with _starting("Starting a Prefect server"), contextlib.ExitStack() as stack:
+        url = stack.enter_context(prefect_server(environment.home, port, keep=keep))
+        rest = stack.pop_all()
+    with rest:
+        os.environ.update(prefect_settings(environment.home, url))
+        yield url
+
+
+@contextlib.contextmanager
+def _starting(what: str) -> Iterator[None]:
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{what} …"):
+        yield
+
+
+def run_delivery(job: Job, url: str, *, quiet: bool = False) -> Delivery:
+    """Run `deliver-project` in this process and watch its events."""
+    from .progress import watching
+
+    with watching(spool_folder(job.environment.home), job.until, quiet=quiet):
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+        from storyloom.deployments.reaper import end_orphans
+        from storyloom.flows.deliver_project import deliver_project
+
+        end_orphans(job.project)
+        # The heartbeat costs each synchronous flow a second at its end; a run in this process needs no zombie watch.
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            return deliver_project(job.project, job.brief, job.until)
+
+
+def _phase(name: str) -> Phase:
+    try:
+        return Phase(name)
+    except ValueError:
+        raise InputError(f"There is no phase {name!r}.", remedy=f"Phases: {', '.join(Phase)}.") from None
+
+
+def _brief(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        text = path.read_bytes()[: MAX_BRIEF + 1].decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.", remedy="Give the brief's path with --brief.") from None
+    except (IsADirectoryError, UnicodeDecodeError, PermissionError) as error:
+        raise InputError(f"{path} cannot be read as a text ({type(error).__name__}).") from None
+    if len(text) > MAX_BRIEF:
+        raise InputError(f"{path} is larger than {MAX_BRIEF} bytes.", remedy="A brief is half a page to a few pages.")
+    if not text.strip():
+        raise InputError(f"{path} is empty.", remedy="Write the idea down in a few sentences.")
+    return text
+
+
+def as_json(value: object) -> str:
+    """A value as readable JSON."""
+    return json.dumps(value, indent=2, default=str)

@@ -1,0 +1,61 @@
+"""What was built, what did it cost, and what can be done with it now?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+from storyloom.deployments.environment import project_folder
+
+if TYPE_CHECKING:
+    from storyloom.domain.delivery import Delivery
+
+    from .deliver import Job
+
+WORDS = {
+    "done": "[green]done[/]",
+    "already_done": "there already",
+    "waiting": "[magenta]waiting[/]",
+    "failed": "[red]failed[/]",
+}
+
+
+def show_delivery(job: Job, delivery: Delivery, url: str, *, console: Console | None = None) -> None:
+    """Print the end of a delivery: phases, board, bill, where things are, and what to do next."""
+    from storyloom.tasks.ports import ports_for
+
+    console = console or Console(highlight=False)
+    console.print()
+    if delivery.status == "already_done":
+        console.print("[bold]Nothing to do:[/] every phase was done before. No model was called.")
+    table = Table(title="Phases", title_justify="left", box=None, padding=(0, 2), show_header=False)
+    for report in delivery.phases:
+        what = ", ".join(report.did) or ", ".join(report.found)
+        table.add_row(report.phase.value, WORDS[report.status], what + (f"\n{report.reason}" if report.reason else ""))
+    console.print(table)
+    outcomes = next((r.stories for r in delivery.phases if r.stories), ())
+    if outcomes:
+        board = Table(title="Stories", title_justify="left", box=None, padding=(0, 2))
+        for column in ("story", "end", "turns", "attempts", "commit", "reason"):
+            board.add_column(column)
+        for o in outcomes:
+            board.add_row(o.story, o.status, str(o.turns), str(o.attempts), o.commit[:10], o.reason)
+        console.print(board)
+    ports = ports_for(job.project)
+    bill = ports.bill()
+    if bill:
+        console.print(Markdown(bill))
+    repository = job.project.repository
+    console.print(f"Repository   {repository}", soft_wrap=True)
+    console.print(f"Main line    {job.config.settings.integration_branch} at {delivery.tip[:12]}", soft_wrap=True)
+    if delivery.published:
+        console.print(f"Your branch  {delivery.published}", soft_wrap=True)
+    if ports.deploy is not None and ports.deploy.current():
+        live = project_folder(job.environment.home, repository) / "releases" / "current"
+        console.print(f"Live         {live} (release {ports.deploy.current()})", soft_wrap=True)
+        if job.config.commands.start:
+            console.print(f"Start it     cd {live} && {job.config.commands.start}", soft_wrap=True, markup=False)
+    ui = url.removesuffix("/api")
+    console.print(f"Prefect UI   {ui}/runs  ·  {ui}/artifacts", soft_wrap=True)
