@@ -114,7 +114,7 @@ def deliver_here(wish: Wish, *, plan_only: bool = False) -> None:
         show_plan(job, as_json=wish.as_json)
         return
     with running_server(job.environment, wish.port, keep=wish.keep) as url:
-        delivery = run_delivery(job, url, quiet=wish.as_json)
+        delivery = run_delivery(job, quiet=wish.as_json)
         if wish.as_json:
             print(delivery.model_dump_json(indent=2))
         else:
@@ -150,7 +150,7 @@ def _starting(what: str) -> Iterator[None]:
         yield
 
 
-def run_delivery(job: Job, url: str, *, quiet: bool = False) -> Delivery:
+def run_delivery(job: Job, *, quiet: bool = False) -> Delivery:
     """Run `deliver-project` in this process and watch its events."""
     from .progress import watching
 

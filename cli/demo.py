@@ -63,7 +63,7 @@ def run_demo(folder: Path, *, keep: bool, ask: bool, fresh: bool, port: int, unt
         with running_server(job.environment, port, keep=keep) as url:
             console.print(f"Prefect UI: {url.removesuffix('/api')}")
             started = time.monotonic()
-            delivery = run_delivery(job, url)
+            delivery = run_delivery(job)
             show_delivery(job, delivery, url, console=console)
             seconds = time.monotonic() - started
             if delivery.status in ("done", "already_done"):

@@ -1,7 +1,7 @@
 """Which runs say that they are running although their process is gone, and who ends them?
 
-A process that was killed leaves its flow runs `Running` for ever, and a cancelled or crashed parent leaves its in-process
-subflows so. `reap_children` is the hook for parents that a worker watches; `end_orphans` is called by whoever holds the
+A process that was killed leaves its flow runs `Running` for ever, and a cancelled or crashed parent leaves its
+in-process subflows so. `reap_children` is the hook for parents that a worker watches; `end_orphans` is called by whoever holds the
 project's lease and so knows that no other orchestrator of the project is alive.
 """
 
@@ -39,7 +39,7 @@ def _end_below(client: SyncPrefectClient, parent: UUID) -> int:
 
 
 def end_orphans(project: ProjectRef) -> int:
-    """End runs of a project that a killed process left open, and return how many. Deployment runs are left to workers."""
+    """End runs of a project that a killed process left open, and return how many; workers see to deployments' runs."""
     ended = 0
     with get_client(sync_client=True) as client:
         open_runs = FlowRunFilter(state=FlowRunFilterState(type=StateType(any_=OPEN)))

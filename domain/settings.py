@@ -51,6 +51,8 @@ class Settings(Section):
     llm_budget_usd: Decimal = Field(default=Decimal(50), ge=0)
     llm_budget_tokens: int | None = Field(default=None, ge=0)
     story_budget_usd: Decimal | None = Field(default=None, ge=0)
+    run_budget_usd: Decimal | None = Field(default=None, ge=0)
+    start_no_story_after: float | None = Field(default=None, description="Seconds since 1970, UTC")
     auto_merge_prs: bool = False
     escalation_threshold: float = Field(default=0.75, ge=0, le=1)
     when_asked: Literal["pause", "recommendation", "set_aside"] = "pause"

@@ -1,0 +1,79 @@
+"""Which flows can be started from the Prefect UI, under which names, with which schedules?
+
+`prefect.yaml` deploys the same list to a work pool; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect import Flow
+from prefect import serve as serve_deployments
+from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Cron
+from storyloom.flows.deliver_project import deliver_project
+from storyloom.flows.deployment import deployment
+from storyloom.flows.implementation import implementation
+from storyloom.flows.nightly_stories import nightly_stories
+from storyloom.flows.phases import analysis, planning, solutioning
+from storyloom.flows.quality import quality
+from storyloom.flows.run_workflow import run_workflow
+
+from .reaper import reap_children
+
+NIGHT = Cron("0 1 * * *", timezone="Europe/Berlin", active=False)
+"""Nightly stories start at one o'clock, once somebody has switched the schedule on."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A flow that people start, and how it is shown."""
+
+    flow: Flow[Any, Any]
+    name: str
+    tags: tuple[str, ...] = ()
+    schedule: Any = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+def entries() -> tuple[Entry, ...]:
+    """All deployments, the most used first."""
+    phase = ("storyloom", "phase")
+    return (
+        Entry(deliver_project, "deliver-project", ("storyloom",)),
+        Entry(nightly_stories, "nightly-stories", ("storyloom", "night"), NIGHT, {"project": {"repository": ""}}),
+        Entry(run_workflow, "run-workflow", ("storyloom",)),
+        Entry(analysis, "analysis", phase),
+        Entry(planning, "planning", phase),
+        Entry(solutioning, "solutioning", phase),
+        Entry(implementation, "implementation", phase),
+        Entry(quality, "quality", phase),
+        Entry(deployment, "deployment", phase),
+    )
+
+
+def deployments() -> list[RunnerDeployment]:
+    """The entries as Prefect deployments that this process can serve."""
+    made = []
+    for entry in entries():
+        flow = entry.flow
+        flow.on_cancellation_hooks.append(reap_children)
+        flow.on_crashed_hooks.append(reap_children)
+        kwargs: dict[str, Any] = {"schedule": entry.schedule} if entry.schedule else {}
+        made.append(
+            flow.to_deployment(
+                entry.name,
+                description=(flow.description or "").strip(),
+                tags=list(entry.tags),
+                parameters=entry.parameters or None,
+                enforce_parameter_schema=True,
+                **kwargs,
+            )
+        )
+    return made
+
+
+def serve(limit: int) -> None:
+    """Serve all deployments until the process is ended."""
+    serve_deployments(*deployments(), limit=limit, pause_on_shutdown=False, print_starting_message=True)
