@@ -1,0 +1,138 @@
+"""What happens in one turn of a developer: the model is asked, its calls are applied, the worktree is committed.
+
+A turn's result holds the messages and the commit, so the worktree is a pure function of the chain of results: a resumed
+run finds finished turns in the cache, resets the worktree to the last checkpoint and goes on.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from prefect import task
+from prefect.context import TaskRunContext
+
+from ..domain.agent_tools import TOOLS, Ask, Finish, ToolOutcome
+from ..domain.model_calls import Message, ModelRequest, Usage, Value
+from ..domain.ports import Limits, ProjectRef
+from ..domain.stories import Story
+from .agent_tools import Bench, apply_tools
+from .ports import Ports, ports_for
+from .recording import event_key, tags_for
+from .retries import may_pass
+
+VERSION = "1"
+MAX_OUTPUT_TOKENS = 16_000
+
+
+class Turn(Value):
+    """What one turn came to. `reply` is the assistant's message, `outcomes` what its calls came to, in order."""
+
+    number: int
+    reply: Message
+    outcomes: tuple[ToolOutcome, ...] = ()
+    commit: str
+    before: str
+    usage: Usage = Usage()
+    cost: Decimal = Decimal(0)
+    wall_s: float = 0.0
+
+    @property
+    def changed(self) -> bool:
+        """Whether the worktree is another one than before."""
+        return self.commit != self.before
+
+    @property
+    def question(self) -> tuple[ToolOutcome, Ask] | None:
+        """The question that waits for an answer, with the call that asked it."""
+        return next(((o, o.question) for o in self.outcomes if o.question is not None), None)
+
+    @property
+    def finish(self) -> Finish | None:
+        """The developer's word that the story is done."""
+        return next((o.finish for o in self.outcomes if o.finish is not None), None)
+
+    def messages(self, answer: tuple[str, str] | None = None) -> tuple[Message, ...]:
+        """The turn's part of the conversation; `answer` is the answer to its question and the answer's source."""
+        told = [o.answered(*answer) if o.question is not None and answer else o for o in self.outcomes]
+        return (self.reply, *(o.as_message() for o in told))
+
+
+def turn_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:  # noqa: ARG001 - Prefect's signature
+    """The cache key of a turn: everything that its outcome follows from."""
+    story: Story = parameters["story"]
+    messages = [message.model_dump_json(exclude={"cache"}) for message in parameters["messages"]]
+    place = (parameters["project"].repository, story.key, parameters["persona"], parameters["number"])
+    return f"turn-{event_key(VERSION, *place, parameters['commit'], parameters['system'], *messages)}"
+
+
+@task(
+    name="turn",
+    task_run_name="{persona} · story {story.id} · turn {number}",
+    cache_key_fn=turn_key,
+    cache_expiration=timedelta(days=90),
+    persist_result=True,
+    retries=4,
+    retry_delay_seconds=[2, 10, 60, 300],
+    retry_condition_fn=may_pass,
+    tags=["turn", "model"],
+)
+def develop_turn(
+    project: ProjectRef,
+    story: Story,
+    persona: str,
+    system: str,
+    messages: tuple[Message, ...],
+    commit: str,
+    number: int,
+) -> Turn:
+    """One turn of a story's developer, starting from the worktree at `commit`."""
+    ports = ports_for(project)
+    reply = ports.models.complete(_request(ports, story, persona, system, messages, number))
+    worktree = ports.workspace.path(story.key)
+    ports.workspace.reset(worktree, commit)
+    bench = Bench(
+        files=ports.files(worktree),
+        sandbox=ports.sandbox,
+        worktree=worktree,
+        commands=ports.config.commands,
+        limits=Limits(wall_s=ports.config.settings.command_wall_s),
+        stories_folder=ports.config.settings.stories_folder,
+        planned=story.files,
+    )
+    outcomes = apply_tools(reply.tool_calls, bench)
+    after = ports.workspace.checkpoint(worktree, f"{story.id}: turn {number}")
+    return Turn(
+        number=number,
+        reply=reply.as_message(),
+        outcomes=outcomes,
+        commit=after,
+        before=commit,
+        usage=reply.usage,
+        cost=reply.cost,
+        wall_s=reply.latency_s,
+    )
+
+
+def _request(
+    ports: Ports, story: Story, persona: str, system: str, messages: tuple[Message, ...], number: int
+) -> ModelRequest:
+    return ModelRequest(
+        purpose="work",
+        persona=persona,
+        model=model_of(ports, persona),
+        system=system,
+        messages=messages,
+        tools=TOOLS,
+        max_output_tokens=MAX_OUTPUT_TOKENS,
+        tags=tags_for(
+            ports, phase="implementation", epic=story.epic, story=story.key, agent=persona, turn=number, step="develop"
+        ),
+    )
+
+
+def model_of(ports: Ports, persona: str) -> str:
+    """The model, or class of models, that the project gives a persona."""
+    choice = ports.config.agents.get(persona, "standard")
+    return choice if isinstance(choice, str) else choice[0]
