@@ -1,0 +1,123 @@
+"""From where does the work on a story start?  From a baseline and an opening that are recorded once.
+
+What a developer reads first depends on what is merged at that moment; a resumed run must read the same, so both are kept
+on the project's shelf under the story and its attempt.
+"""
+
+from __future__ import annotations
+
+import re
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ..domain.context import Material, assemble
+from ..domain.developer_prompts import conflict_opening, opening
+from ..domain.model_calls import Message, Value
+from ..domain.ports import ProjectRef
+from ..domain.stories import Story, StoryOutcome
+from .integration import branch_of
+from .personas import persona_of
+from .ports import Ports, ports_for
+
+TEXT_FILE_LIMIT = 200_000
+SOURCE = re.compile(r"\.(py|js|jsx|ts|tsx|go|rs|java|kt|c|h|cc|cpp|hpp|rb|php|cs|swift|sql|toml|cfg|md|html|css|sh)$")
+
+
+class Start(Value):
+    """Where an attempt at a story begins."""
+
+    baseline: str
+    system: str
+    messages: tuple[Message, ...]
+    context: str = ""
+
+
+def start_name(story_key: str, attempt: int) -> str:
+    """The shelf's name of an attempt's start."""
+    return f"stories/{story_key}/start-{attempt}.json"
+
+
+def outcome_name(story_key: str) -> str:
+    """The shelf's name of how the work on a story ended last."""
+    return f"stories/{story_key}/outcome.json"
+
+
+@task(name="start-story", task_run_name="start · story {story.id}", cache_policy=NO_CACHE, tags=["story"])
+def start_story(project: ProjectRef, story: Story, persona: str, attempt: int, because: str = "") -> Start:
+    """The start of an attempt: made now, or as it was made before a crash. The worktree is there afterwards."""
+    ports = ports_for(project)
+    name = start_name(story.key, attempt)
+    kept = ports.shelf.get(name)
+    if kept is None:
+        ports.shelf.put_new(name, _new_start(ports, story, persona, attempt, because).model_dump_json())
+        kept = ports.shelf.get(name) or ""
+    start = Start.model_validate_json(kept)
+    if attempt > 1:
+        ports.workspace.abandon(story.key, branch_of(story.key))
+    ports.workspace.open(story.key, branch_of(story.key), start.baseline)
+    return start
+
+
+def _new_start(ports: Ports, story: Story, persona: str, attempt: int, because: str) -> Start:
+    tip = ports.workspace.tip()
+    speaker = persona_of(ports, persona)
+    if attempt > 1:
+        before = Start.model_validate_json(ports.shelf.get(start_name(story.key, attempt - 1)) or "{}")
+        last = StoryOutcome.model_validate_json(ports.shelf.get(outcome_name(story.key)) or "{}")
+        system, messages = conflict_opening(
+            story,
+            ports.config,
+            speaker,
+            change=ports.workspace.diff(before.baseline, last.commit),
+            main_change=ports.workspace.diff(before.baseline, tip),
+            files=last.files or (because,),
+        )
+        return Start(baseline=tip, system=system, messages=messages)
+    material = _material(ports, story, tip)
+    context = assemble(material, ports.config.settings.max_context_tokens // 2)
+    system, messages = opening(story, context, ports.config, speaker)
+    return Start(baseline=tip, system=system, messages=messages, context=context.table())
+
+
+def _material(ports: Ports, story: Story, tip: str) -> Material:
+    settings = ports.config.settings
+    texts: dict[str, str] = {}
+    for path in ports.workspace.files(tip):
+        if SOURCE.search(path) and not path.startswith((f"{settings.planning_folder}/", ".bmad/")):
+            text = ports.workspace.read(tip, path)
+            if text is not None and len(text) <= TEXT_FILE_LIMIT:
+                texts[path] = text
+
+    def documents(*names: str) -> dict[str, str]:
+        paths = (f"{settings.planning_folder}/{name}" for name in names)
+        found = {path: ports.workspace.read(tip, path) for path in paths}
+        return {path: text for path, text in found.items() if text}
+
+    conventions = {path: ports.workspace.read(tip, path) or "" for path in ports.config.onboarding}
+    return Material(
+        story=story,
+        story_document=ports.workspace.read(tip, f"{settings.stories_folder}/{story.key}.md") or "",
+        architecture=documents("architecture.md", "tech-spec.md"),
+        documents=documents("prd.md"),
+        conventions={path: text for path, text in conventions.items() if text},
+        notes=_notes(ports, story),
+        files=texts,
+        test_command=ports.config.commands.test,
+    )
+
+
+def _notes(ports: Ports, story: Story) -> list[tuple[str, str]]:
+    """What the developers of this story's prerequisites left for later stories."""
+    notes = []
+    for key in story.depends_on:
+        text = ports.shelf.get(outcome_name(key))
+        if text and (left := StoryOutcome.model_validate_json(text).notes):
+            notes.append((key, left))
+    return notes
+
+
+def keep_outcome(project: ProjectRef, outcome: StoryOutcome) -> StoryOutcome:
+    """Keep how the work on a story ended, and return it."""
+    ports_for(project).shelf.put(outcome_name(outcome.story), outcome.model_dump_json(indent=2))
+    return outcome
