@@ -13,6 +13,7 @@ from ..domain.phases import Phase
 from ..domain.phases import until as phases_until
 from ..domain.ports import ProjectRef
 from ..tasks.delivery import mark_phase, prepare, publish, show_bill
+from ..tasks.ports import ports_for
 from .deployment import deployment
 from .implementation import implementation
 from .phases import analysis, planning, solutioning
@@ -39,6 +40,11 @@ def deliver_project(
     ] = Phase.DEPLOYMENT,
 ) -> Delivery:
     """Run the method's phases over a project: do what is missing, skip what exists, stop where a person must decide."""
+    with ports_for(project).lease():
+        return _deliver(project, brief, until)
+
+
+def _deliver(project: ProjectRef, brief: str, until: Phase) -> Delivery:
     prepare(project, brief)
     reports: list[PhaseReport] = []
     for phase in phases_until(until):

@@ -37,6 +37,7 @@ def prepare(project: ProjectRef, brief: str = "") -> str:
     folder = ports.config.settings.planning_folder
     with ports.lane():
         ports.workspace.recover()
+        ports.follow()
     path = f"{folder}/{BRIEF}"
     there = ports.workspace.read(ports.workspace.tip(), path)
     text = brief.strip() + "\n" if brief.strip() else ""

@@ -18,6 +18,7 @@ from ..domain.errors import ConfigError, StoryloomError
 from ..domain.ports import (
     DeployTarget,
     Documents,
+    FilesIn,
     ModelDoor,
     ProjectRef,
     Recorder,
@@ -54,7 +55,7 @@ class Absent:
 
 
 Lane = Callable[[], AbstractContextManager[object]]
-PORTS = ("models", "documents", "texts", "workspace", "sandbox", "recorder", "shelf")
+PORTS = ("models", "documents", "texts", "workspace", "sandbox", "recorder", "shelf", "files")
 ABSENT: dict[str, Any] = {port: Absent(port) for port in PORTS}  # Any: each stands in for a Protocol
 
 
@@ -72,8 +73,11 @@ class Ports:
     recorder: Recorder = ABSENT["recorder"]
     shelf: Shelf = ABSENT["shelf"]
     deploy: DeployTarget | None = None
+    files: Callable[[str], FilesIn] = ABSENT["files"]  # the files of one worktree, by its path
     lane: Lane = nullcontext  # held by whoever moves the main line; one holder in all processes
     publish: Callable[[], str] = lambda: ""  # moves the person's branch; says why not, "" when done
+    follow: Callable[[], None] = lambda: None  # brings what the person committed since into the main line
+    lease: Lane = nullcontext  # held by the one orchestrator of the project
     bill: Callable[[], str] = lambda: ""  # the project's bill as Markdown
     mode: Literal["live", "rehearsal"] = "live"
 

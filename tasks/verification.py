@@ -11,7 +11,7 @@ from prefect.context import TaskRunContext
 from ..domain.events import GateJudged
 from ..domain.ports import Limits, ProjectRef
 from ..domain.stories import TestReport
-from ..domain.test_reports import judge_run
+from ..domain.test_reports import report_tests
 from .ports import ports_for
 from .recording import event_key, record, tags_for
 from .retries import may_pass
@@ -48,7 +48,7 @@ def run_tests(
     command = ports.config.commands.test
     ports.workspace.reset(worktree, commit)
     result = ports.sandbox.run(command, worktree, Limits(wall_s=ports.config.settings.command_wall_s))
-    report = judge_run(command, result)
+    report = report_tests(result, command, worktree)
     ports.workspace.reset(worktree, commit)
     verdict = {True: "pass", False: "fail", None: "inconclusive"}[report.passed]
     record(

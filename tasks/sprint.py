@@ -1,0 +1,83 @@
+"""Which stories are there, which are done, and what does the board look like?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from ..domain.board import merge, new_board, plan_entries, read_board, stamp_of
+from ..domain.epics import Epic, read_epics
+from ..domain.errors import DocumentError
+from ..domain.model_calls import Value
+from ..domain.phases import BOARD
+from ..domain.ports import ProjectRef
+from ..domain.progress import board_table
+from ..domain.stories import Story, StoryOutcome
+from ..domain.story_file import new_story_file
+from .documents import commit_texts
+from .ports import ports_for
+
+
+class Sprint(Value):
+    """What the epics document plans."""
+
+    epics: tuple[Epic, ...]
+    stories: tuple[Story, ...]
+
+
+@task(name="plan-sprint", task_run_name="bob · sprint planning", cache_policy=NO_CACHE, tags=["board"])
+def plan_sprint(project: ProjectRef) -> Sprint:
+    """The planned stories, with a board and a file for each in the main line. A board that is there is kept and merged.
+
+    Raises:
+        DocumentError: the epics document is missing, or a heading in it cannot be told apart.
+    """
+    ports = ports_for(project)
+    settings = ports.config.settings
+    tip = ports.workspace.tip()
+    epics_path, board_path = (f"{settings.planning_folder}/{name}" for name in ("epics.md", BOARD))
+    text = ports.workspace.read(tip, epics_path)
+    if text is None:
+        raise DocumentError("There is no such document.", path=epics_path, remedy="Run the phase solutioning first.")
+    plan = read_epics(text, epics_path)
+    errors = [note for note in plan.notes if note.severity == "error"]
+    if errors:
+        raise DocumentError(errors[0].message, path=errors[0].path, line=errors[0].line, remedy="Mend the document.")
+    texts: dict[str, str | None] = {}
+    for story in plan.stories:
+        path = f"{settings.stories_folder}/{story.key}.md"
+        if ports.workspace.read(tip, path) is None:
+            texts[path] = new_story_file(story, references=(epics_path,))
+    stamp = stamp_of(datetime.now(UTC))
+    planned = plan_entries(plan.stories, on_disk=[story.key for story in plan.stories])
+    board = ports.workspace.read(tip, board_path)
+    if board is None:
+        name = ports.config.project.name or "project"
+        texts[board_path] = new_board(name, planned, stamp, story_location=settings.stories_folder)
+    else:
+        merged = merge(board, planned, stamp=stamp, path=board_path)
+        if merged.text != board:
+            texts[board_path] = merged.text
+    if texts:
+        commit_texts(ports, texts, "board: sprint planning", "sprint-planning")
+    return Sprint(epics=plan.epics, stories=plan.stories)
+
+
+def story_ends(project: ProjectRef, sprint: Sprint) -> set[str]:
+    """Keys of the stories that need no work: merged by us, or done on the board."""
+    ports = ports_for(project)
+    text = ports.workspace.read(ports.workspace.tip(), f"{ports.config.settings.planning_folder}/{BOARD}") or ""
+    board = read_board(text)
+    done = {entry.key for entry in board.entries if entry.status == "done"}
+    return {story.key for story in sprint.stories if story.key in done}
+
+
+def show_board(project: ProjectRef, sprint: Sprint, ends: dict[str, StoryOutcome]) -> None:
+    """Publish the board and the batch's progress as artifacts in the UI."""
+    ports = ports_for(project)
+    text = ports.workspace.read(ports.workspace.tip(), f"{ports.config.settings.planning_folder}/{BOARD}") or ""
+    table = board_table(read_board(text), sprint.stories, ends)
+    create_markdown_artifact(key="board", markdown=table, description="Where every story stands")
