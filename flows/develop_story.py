@@ -170,5 +170,12 @@ def _ended_by(error: Exception, story: Story, attempt: int) -> StoryOutcome:
     elif isinstance(error, SandboxMissing):
         status = "failed"
     return StoryOutcome.model_validate(
-        {"story": story.key, "status": status, "lane": lane, "reason": str(error), "attempts": attempt, "cost": Decimal(0)}
+        {
+            "story": story.key,
+            "status": status,
+            "lane": lane,
+            "reason": str(error),
+            "attempts": attempt,
+            "cost": Decimal(0),
+        }
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
@@ -11,7 +13,7 @@ from prefect.transactions import CommitMode, transaction
 from ..domain.delivery import PhaseReport, phase_status
 from ..domain.phases import Phase
 from ..domain.ports import ProjectRef
-from ..domain.schedule import Dag, ready
+from ..domain.schedule import build_dag, decide
 from ..domain.stories import Lane, Story, StoryOutcome
 from ..tasks.ports import ports_for
 from ..tasks.sprint import Sprint, plan_sprint, show_board, story_ends
@@ -79,16 +81,17 @@ def develop_and_integrate(project: ProjectRef, story: Story) -> StoryOutcome:
 def batch(project: ProjectRef, sprint: Sprint, done: list[str], width: int) -> dict[str, StoryOutcome]:
     """Run stories as their prerequisites are merged; a story that fails blocks only those that depend on it."""
     stories = {story.key: story for story in sprint.stories}
-    dag = Dag.of(sprint.stories)
+    dag = build_dag(sprint.stories)
+    dag.require_acyclic()
     merged, ends = set(done), dict[str, StoryOutcome]()
     running: dict[str, PrefectFuture[StoryOutcome]] = {}
     while True:
         failed = {key for key, end in ends.items() if end.status != "merged"}
-        decision = ready(dag, done=merged, running=set(running), failed=failed)
+        decision = decide(dag, done=merged, running=set(running), failed=failed, width=width)
         for key, reason in decision.blocked.items():
             if key not in ends:
                 ends[key] = StoryOutcome(story=key, status="blocked", reason=reason)
-        for key in decision.ready[: max(0, width - len(running))]:
+        for key in () if tonight_is_over(project) else decision.start:
             running[key] = take_story.submit(project, stories[key])
         if not running:
             break
@@ -98,7 +101,15 @@ def batch(project: ProjectRef, sprint: Sprint, done: list[str], width: int) -> d
             if ends[key].status == "merged":
                 merged.add(key)
             show_board(project, sprint, ends)
+    for key in stories.keys() - merged - ends.keys():
+        ends[key] = StoryOutcome(story=key, status="skipped", reason="No new story is started any more tonight.")
     return ends
+
+
+def tonight_is_over(project: ProjectRef) -> bool:
+    """Whether the settings say that no new story is started any more."""
+    limit = ports_for(project).config.settings.start_no_story_after
+    return limit is not None and time.time() >= limit
 
 
 def _end(key: str, future: PrefectFuture[StoryOutcome]) -> StoryOutcome:
