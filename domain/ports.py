@@ -29,7 +29,11 @@ class ModelDoor(Protocol):
 
 
 class Limits(Value):
-    """Bounds of one sandboxed command. Bytes and seconds."""
+    """Bounds of one sandboxed command. Bytes and seconds.
+
+    `memory_bytes` and `processes` bound the whole tree of processes, `cpu_s` and `file_bytes` each process and file,
+    `disk_bytes` what the worktree may grow by, `tmp_bytes` the temporary folder.
+    """
 
     wall_s: float = 120.0
     cpu_s: int = 120
@@ -37,11 +41,16 @@ class Limits(Value):
     file_bytes: int = 100 << 20
     processes: int = 512
     tmp_bytes: int = 256 << 20
+    disk_bytes: int = 1 << 30
     output_bytes: int = 64 << 10
 
 
 class CommandResult(Value):
-    """What a command did. `limit_hit` names the bound that stopped it ("" if none); `output` is the tail, decoded."""
+    """What a command did. `output` is the tail, decoded and without terminal escapes.
+
+    `limit_hit` is the name of the field of Limits that stopped it, "" if none did. `exit_code` is 128 + n when signal n
+    ended it.
+    """
 
     exit_code: int
     output: str = ""

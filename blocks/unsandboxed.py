@@ -1,0 +1,69 @@
+"""How does a command run when a person chose to do without a sandbox?  Same bounds, no isolation, and it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from storyloom.domain.ports import CommandResult, Limits, SandboxProbe
+
+from .bounded_process import run_bounded
+from .cgroups import make_cgroup
+from .sandbox_chain import limit_arguments
+from .toolchain import SYSTEM_PATH, Toolchain, running_toolchain
+
+JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"'
+
+
+class UnsandboxedRunner:
+    """The Sandbox port without a sandbox: the command may read and write whatever we may, and reach the network.
+
+    Only the environment is kept away from it. A process that detaches itself is ended only where there are control
+    groups.
+    """
+
+    name = "none"
+
+    def __init__(self, toolchain: Toolchain | None = None, *, use_cgroup: bool = True) -> None:
+        self._toolchain = toolchain or running_toolchain()
+        self._use_cgroup = use_cgroup
+
+    def probe(self) -> SandboxProbe:
+        """Always usable, and never safe."""
+        return SandboxProbe(name=self.name, ok=True, detail="No sandbox: commands run with all our rights.")
+
+    def run(
+        self,
+        command: str | Sequence[str],
+        worktree: str,
+        limits: Limits,
+        *,
+        env: Mapping[str, str] | None = None,
+        writable: bool = True,
+    ) -> CommandResult:
+        """Run `command` (a string goes to `bash -c`) with `worktree` as its folder."""
+        argv = ["/bin/bash", "-c", command] if isinstance(command, str) else list(command)
+        cgroup = make_cgroup(limits.memory_bytes, limits.processes + 8) if self._use_cgroup else None
+        variables = {
+            "PATH": ":".join((*self._toolchain.path, *SYSTEM_PATH)),
+            "HOME": str(Path(worktree).absolute()),
+            "LANG": "C.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **dict(self._toolchain.env),
+            **(env or {}),
+        }
+        bounds = limit_arguments(limits, grouped=cgroup is not None)
+        bounds = [part for part in bounds if not part.startswith("--nproc")]  # it would count all our user's processes
+        try:
+            return run_bounded(
+                ["/bin/sh", "-c", JOIN, "sh", *(cgroup.procs if cgroup else ()), "--", *bounds, *argv],
+                limits,
+                folder=worktree,
+                env=variables,
+                watched=worktree if writable else "",
+                cgroup=cgroup,
+                sandboxed=False,
+            )
+        finally:
+            if cgroup is not None:
+                cgroup.remove()
