@@ -1,0 +1,160 @@
+"""What does one file of a step-file workflow say: its place in the order, its successor, and its menu?"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+
+from . import frontmatter
+from .errors import DocumentError, InputError
+from .headings import headings
+from .instruction_scanner import scan
+from .references import References
+from .workflow_tree import MenuOption, Note, Step
+
+STEP_NAME = re.compile(r"^(?:step-)(?:[a-z]-)?(?:(\d+(?:\.\d+)?[a-z]?)(?=[-.]))?.*\.md$|^[a-z]-(\d+[a-z]?)-.*\.md$")
+_LINK = re.compile(r"(?:\{[\w-]+\}/)?[\w./-]*\b(?:step-[\w.-]+|[a-z]-\d+[a-z]?-[\w.-]+)\.md\b")
+_FOLLOW = re.compile(r"\b(?:follow|load|execute|proceed|continue|read)\b", re.IGNORECASE)
+_LABEL = re.compile(r"\[([A-Z]{1,2}|\d{1,2})\]\s*([A-Z][^\n\[\]*`\"]*)")
+_HANDLED = re.compile(
+    r"^[ \t]*(?:[-*][ \t]+|#{2,6}[ \t]+)?(?:\*\*)?[Ii][Ff][ \t]+['\"`\[]{0,2}((?!NO\b|OK\b)[A-Z]{1,2}|\d{1,2})\b"
+    r"['\"`\]]{0,2}[ \t]*(?:\(([^)\n]*)\)|([A-Z][\w ]{2,40}?))?(?:\*\*)?[ \t]*:(?:\*\*)?[ \t]*(.*)$",
+    re.MULTILINE,
+)
+_VARIABLE = re.compile(r"\{([\w-]+)\}")
+
+
+def step_number(name: str) -> str | None:
+    """The number in a step file's name ("1b" of "step-01b-continue.md"), "" if it has none, None for other files."""
+    found = STEP_NAME.match(name)
+    if found is None:
+        return None
+    number = found[1] or found[2] or ""
+    return number.lstrip("0") or "0" if number else ""
+
+
+def read_step(path: str, text: str, folder: str, references: References) -> tuple[Step, tuple[Note, ...]]:
+    """The step in a file, whose workflow lies in `folder`; and what was odd about it.
+
+    A frontmatter that is not YAML is read line by line, and said so.
+    """
+    notes: list[Note] = []
+    values, lines = _frontmatter(path, text, notes)
+    body, first_line = frontmatter.body_of(text)
+    node, found = scan(text, path)
+    notes += found
+    here = posixpath.dirname(path)
+    title = next((h.title for h in headings(body) if h.level == 1), "")
+    title = title or str(values.get("description") or values.get("name") or posixpath.basename(path))
+    next_file = ""
+    for key, value in values.items():
+        if not re.match(r"(?i)next_?step", key) or not isinstance(value, str):
+            continue
+        target = _find(value, here, folder, references, Note(path, lines.get(key, 1), ""), notes)
+        next_file = next_file or target
+    step = Step(
+        number=step_number(posixpath.basename(path)) or "",
+        title=title,
+        node=node,
+        line=first_line,
+        file=path,
+        next_file=next_file or _follower(path, body, folder, references),
+        variables=values,
+        menu=_menu(body, values, here, folder, references),
+    )
+    return step, tuple(notes)
+
+
+def _frontmatter(path: str, text: str, notes: list[Note]) -> tuple[Mapping[str, object], Mapping[str, int]]:
+    try:
+        parts = frontmatter.split(text, path)
+        return parts.values, parts.lines
+    except DocumentError as error:
+        message = error.message.split(": ", 1)[-1]
+        notes.append(Note(path, error.line or 1, f"the frontmatter is read line by line, for {message}"))
+    values: dict[str, object] = {}
+    lines: dict[str, int] = {}
+    for at, line in enumerate(text.split("\n---", 1)[0].splitlines(), 1):
+        pair = re.match(r"([A-Za-z_][\w-]*):[ \t]*(.*?)[ \t]*$", line)
+        if pair and pair[1] not in values:
+            values[pair[1]], lines[pair[1]] = pair[2].strip("'\""), at
+    return values, lines
+
+
+def _find(
+    written: str, here: str, folder: str, references: References, place: Note, notes: list[Note], *, report: bool = True
+) -> str:
+    """The file that a path in a step file means; a path may start at the step, or at its workflow."""
+    try:
+        found = references.find(written, here) or references.find(written, folder)
+    except InputError as error:
+        notes.append(Note(place.path, place.line, error.message, "error"))
+        return ""
+    if found is None and report:
+        notes.append(Note(place.path, place.line, f"the next step {written!r} does not exist", "error"))
+    return found or ""
+
+
+def _links(text: str, path: str, folder: str, references: References) -> list[tuple[int, str]]:
+    here = posixpath.dirname(path)
+    found: list[tuple[int, str]] = []
+    for link in _LINK.finditer(text):
+        target = _find(link[0], here, folder, references, Note(path, 1, ""), [], report=False)
+        if target and target != path:
+            found.append((link.start(), target))
+    return found
+
+
+def _follower(path: str, body: str, folder: str, references: References) -> str:
+    """The step that the text leads to: named below a heading "NEXT", else last in a sentence that says to go there."""
+    links = _links(body, path, folder, references)
+    for heading in headings(body):
+        if re.match(r"(?i)next\b", heading.title):
+            below = [target for at, target in links if heading.start <= at < heading.end]
+            if below:
+                return below[-1]
+    told = [target for at, target in links if _FOLLOW.search(body[body.rfind("\n", 0, at) + 1 : at])]
+    return told[-1] if told else ""
+
+
+def _menu(
+    body: str, values: Mapping[str, object], here: str, folder: str, references: References
+) -> tuple[MenuOption, ...]:
+    """The choices that a step offers, in the order in which they are offered."""
+    handled: dict[str, tuple[str, str]] = {}
+    starts = [found.start() for found in _HANDLED.finditer(body)]
+    outline = headings(body)
+    for at, found in enumerate(_HANDLED.finditer(body)):
+        end = starts[at + 1] if at + 1 < len(starts) else len(body)
+        section = next((h.end for h in outline if h.start <= found.start() < h.end and h.level > 2), len(body))
+        following = next((h.start for h in outline if h.start > found.start()), len(body))
+        end = min(end, following if body[found.start() : found.end()].lstrip().startswith("#") else section, following)
+        text = (found[4] + body[found.end() : end]).strip()
+        handled.setdefault(found[1].upper(), ((found[2] or found[3] or "").strip(), text))
+    labels: dict[str, str] = {}
+    for label in _LABEL.finditer(body):
+        if label[1] in handled or _offered(body, label.start()):
+            labels.setdefault(label[1], label[2].strip(" -.,;:"))
+    options = []
+    for key in [*labels, *(key for key in handled if key not in labels)]:
+        name, text = handled.get(key, ("", ""))
+        options.append(MenuOption(key, labels.get(key) or name, text, _target(text, values, here, folder, references)))
+    return tuple(options) if len(options) > 1 or (options and handled) else ()
+
+
+def _offered(body: str, at: int) -> bool:
+    """Whether a line offers a choice, and not merely speaks of one."""
+    start = body.rfind("\n", 0, at) + 1
+    before = body[start:at].strip(' \t>-*"`')
+    return not before or before.endswith(("Option:", "Options:", "**", "]")) or bool(_LABEL.match(before))
+
+
+def _target(text: str, values: Mapping[str, object], here: str, folder: str, references: References) -> str:
+    """The file that handling a choice leads to; of several, the last."""
+    places: list[tuple[int, str]] = _links(text, posixpath.join(here, "-"), folder, references)
+    for name in _VARIABLE.finditer(text):
+        value = values.get(name[1])
+        if isinstance(value, str) and re.search(r"(?i)step|workflow|task", name[1]):
+            places.append((name.start(), _find(value, here, folder, references, Note("", 1, ""), [], report=False)))
+    return next((target for _, target in sorted(places, reverse=True) if target), "")

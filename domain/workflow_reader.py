@@ -1,0 +1,370 @@
+"""What does a workflow in a folder of files say, whichever of upstream's shapes it has?
+
+The shapes: `workflow.yaml` with an instruction file; `workflow.md` with a file per step; a skill (`SKILL.md` with
+`customize.toml`) with or without either; a task file with tags.  Nothing is resolved or executed here.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from . import frontmatter
+from .customization import load_toml, merge_layers
+from .errors import DocumentError, InputError
+from .instruction_steps import Instructions, read_instructions
+from .jumps import goto_target, landing
+from .references import ENTRIES, References, is_remote
+from .resolver import INSTALLED
+from .safe_yaml import load_yaml_with_lines
+from .step_files import read_step, step_number
+from .step_order import in_order
+from .workflow_tree import Node, Note, Step, Workflow
+
+MAX_CHARACTERS = 4 << 20
+_STEP_MENTION = re.compile(r"[\w./{}-]*\b(?:step-[\w.-]+|[a-z]-\d+[a-z]?-[\w.-]+)\.md\b")
+_BODY_MENTION = re.compile(
+    r"(?:\./|\{skill-root\}/|snapshot:)?((?:[\w-]+/)*(?:workflow|instructions)[\w-]*\.(?:md|xml))\b"
+)
+
+
+def read_workflow(folder: str, files: Mapping[str, str]) -> Workflow:
+    """The workflow that lies in `folder`, or whose first file `folder` names; `files` maps relative paths to texts.
+
+    What is odd but can be run is a warning in `notes`; what keeps it from running is an error there.
+
+    Raises:
+        DocumentError: there is no workflow there, or its first file cannot be read; with file and line.
+    """
+    entry = _entry(folder.strip("/"), files)
+    reading = _Reading(entry, files, References(files))
+    if entry.endswith((".yaml", ".yml")):
+        return reading.from_yaml()
+    if posixpath.basename(entry) == "SKILL.md":
+        return reading.from_skill()
+    return reading.from_markdown()
+
+
+def refuse_errors(workflow: Workflow) -> Workflow:
+    """The workflow itself.
+
+    Raises:
+        DocumentError: it has an error among its notes; the message names the first and counts the others.
+    """
+    errors = [note for note in workflow.notes if note.severity == "error"]
+    if errors:
+        others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise DocumentError(
+            f"{errors[0].message}{others}",
+            path=errors[0].path,
+            line=errors[0].line,
+            remedy="Correct the file, then run again.",
+        )
+    return workflow
+
+
+def _entry(folder: str, files: Mapping[str, str]) -> str:
+    if folder in files:
+        return folder
+    for name in ENTRIES:
+        path = posixpath.join(folder, name)
+        if path in files:
+            return path
+    named = sorted(
+        path for path in files if posixpath.dirname(path) == folder and re.search(r"/?workflow-[\w-]+\.md$", path)
+    )
+    if named:
+        return named[0]
+    raise DocumentError(
+        f"there is no workflow in {folder or '.'!r}",
+        path=folder,
+        remedy="Its folder holds workflow.yaml, workflow.md or SKILL.md; `storyloom workflow list` shows them all.",
+    )
+
+
+@dataclass
+class _Reading:
+    """One workflow while it is read."""
+
+    entry: str
+    files: Mapping[str, str]
+    references: References
+
+    def __post_init__(self) -> None:
+        self.folder = posixpath.dirname(self.entry)
+        self.notes: list[Note] = []
+
+    # the three shapes
+
+    def from_yaml(self) -> Workflow:
+        values, lines = load_yaml_with_lines(self.text(self.entry), self.entry)
+        if not isinstance(values, dict):
+            raise DocumentError("a workflow is a list of `key: value` lines", path=self.entry, line=1)
+        place = {str(key[0]): line for key, line in lines.items() if len(key) == 1}
+        name = values.get("name")
+        if not isinstance(name, str) or not name.strip():
+            raise DocumentError("the workflow has no name", path=self.entry, line=1, remedy="Add a line `name: ...`.")
+        self._check_variables(values, place)
+        instructions = self._file(
+            values.get("instructions"), place.get("instructions", 1), "instructions", required=True
+        )
+        template = self._file(values.get("template"), place.get("template", 1), "template", required=True)
+        checklist = self._file(
+            values.get("validation") or values.get("checklist"), place.get("validation", 1), "checklist"
+        )
+        variables = {key: value for key, value in values.items() if key not in ("variables", "input_file_patterns")}
+        nested = values.get("variables")
+        variables.update(nested if isinstance(nested, dict) else {})
+        patterns = values.get("input_file_patterns")
+        base = Workflow(
+            name=name.strip(),
+            description=str(values.get("description") or "").strip(),
+            folder=self.folder,
+            path=self.entry,
+            kind="xml",
+            variables=variables,
+            steps=(),
+            template=self.text(template) if template else "",
+            checklist=self.text(checklist) if checklist else "",
+            input_patterns={
+                str(group): pattern for group, pattern in (patterns or {}).items() if isinstance(pattern, dict)
+            }
+            if isinstance(patterns, dict)
+            else {},
+        )
+        if not instructions and isinstance(values.get("instructions"), list):
+            listed = "\n".join(f"## {at}. {item}" for at, item in enumerate(values["instructions"], 1))
+            return self._finish(base, read_instructions(listed, self.entry), self.entry)
+        if not instructions:
+            return self._finish(base, None, "")
+        return self._with_body(base, instructions, variables)
+
+    def from_skill(self) -> Workflow:
+        values = self._frontmatter(self.entry)
+        name = str(values.get("name") or posixpath.basename(self.folder) or "skill")
+        custom = self._customization(posixpath.basename(self.folder) or name)
+        base = Workflow(
+            name=name,
+            description=str(values.get("description") or "").strip(),
+            folder=self.folder,
+            path=self.entry,
+            kind="skill",
+            variables={**values, "skill-name": posixpath.basename(self.folder) or name, **custom},
+            steps=(),
+        )
+        body, _ = frontmatter.body_of(self.text(self.entry))
+        for mention in _BODY_MENTION.finditer(body):
+            target = posixpath.normpath(posixpath.join(self.folder, mention[1]))
+            if target in self.files and target != self.entry:
+                return self._with_body(base, target, base.variables)
+        return self._with_body(base, self.entry, base.variables)
+
+    def from_markdown(self) -> Workflow:
+        values = self._frontmatter(self.entry)
+        fallback = (
+            posixpath.basename(self.folder) if self.entry.endswith("/workflow.md") else self.entry.rsplit("/", 1)[-1]
+        )
+        base = Workflow(
+            name=str(values.get("name") or fallback.rsplit(".", 1)[0]),
+            description=str(values.get("description") or "").strip(),
+            folder=self.folder,
+            path=self.entry,
+            kind="xml",
+            variables=values,
+            steps=(),
+        )
+        return self._with_body(base, self.entry, values)
+
+    # parts
+
+    def text(self, path: str) -> str:
+        text = self.files[path]
+        if len(text) > MAX_CHARACTERS:
+            raise DocumentError(
+                f"{len(text):,} characters are more than the {MAX_CHARACTERS:,} that are read",
+                path=path,
+                line=1,
+                remedy="A workflow's files are texts of some pages; split it, or remove it.",
+            )
+        return text
+
+    def _with_body(self, base: Workflow, path: str, variables: Mapping[str, object]) -> Workflow:
+        """The workflow with the steps that its instruction file has or leads to."""
+        text = self.text(path)
+        more = self._frontmatter(path) if path != base.path and path.endswith(".md") else {}
+        base = replace(base, variables={**more, **variables})
+        tagged = read_instructions(_without_head(text), path)
+        if tagged.tagged:
+            return self._finish(base, tagged, path)
+        steps = self._step_files(path, text)
+        if steps:
+            body, _ = frontmatter.body_of(text)
+            critical = tuple(node.inner_text() for node in tagged.root.walk() if node.kind == "critical")
+            return self._finish(replace(base, kind="steps"), None, path, steps=steps, preamble=body, critical=critical)
+        if base.kind == "skill" and path == base.path:
+            return self._finish(base, _whole(text, path, tagged), path)
+        return self._finish(replace(base, kind="prose"), tagged, path)
+
+    def _finish(
+        self,
+        base: Workflow,
+        read: Instructions | None,
+        path: str,
+        *,
+        steps: Sequence[Step] = (),
+        preamble: str = "",
+        critical: tuple[str, ...] = (),
+    ) -> Workflow:
+        if read is not None:
+            steps, preamble, critical = read.steps, read.preamble, read.critical
+            kind: Literal["xml", "prose", "steps", "skill"] = "xml" if read.tagged else base.kind
+            base = replace(base, kind=kind)
+            self.notes += read.notes
+        if path:
+            self._check_steps(steps, path)
+        if not steps and not any(note.severity == "error" for note in self.notes):
+            self._note(path or self.entry, 1, "the workflow has no steps", error=True)
+        notes = tuple(dict.fromkeys(self.notes))
+        return replace(base, steps=tuple(steps), preamble=preamble, critical=critical, notes=notes)
+
+    def _step_files(self, path: str, text: str) -> list[Step]:
+        """The files that are steps of this workflow, in order; the folder that its first file names comes first."""
+        groups: dict[str, list[str]] = {}
+        for name in self.files:
+            here = posixpath.dirname(name)
+            if step_number(posixpath.basename(name)) is None:
+                continue
+            below = posixpath.dirname(here) == self.folder and "step" in posixpath.basename(here)
+            if here == self.folder or below:
+                groups.setdefault(here, []).append(name)
+        if not groups:
+            return []
+        mentioned: list[str] = []
+        for mention in _STEP_MENTION.finditer(text):
+            try:
+                target = self.references.find(mention[0].removeprefix("snapshot:"), self.folder)
+            except InputError:
+                continue
+            if target and posixpath.dirname(target) in groups and posixpath.dirname(target) not in mentioned:
+                mentioned.append(posixpath.dirname(target))
+        if not mentioned and path == self.entry and self.entry.endswith("SKILL.md") and self.folder in groups:
+            mentioned = [self.folder]
+        steps: list[Step] = []
+        for group in mentioned or sorted(groups):
+            read: list[Step] = []
+            for name in sorted(groups[group]):
+                step, notes = read_step(name, self.text(name), self.folder, self.references)
+                read.append(step)
+                self.notes += notes
+            numbered = [step for step in read if step.number]
+            steps += in_order(numbered, lambda step: step.number) + [step for step in read if not step.number]
+        return steps
+
+    def _frontmatter(self, path: str) -> Mapping[str, object]:
+        try:
+            return frontmatter.split(self.text(path), path).values
+        except DocumentError as error:
+            self.notes.append(Note(path, error.line or 1, error.message.split(": ", 1)[-1], "warning"))
+            return {}
+
+    def _customization(self, name: str) -> dict[str, object]:
+        """The skill's own values, the team's and the person's laid over them."""
+        own = posixpath.join(self.folder, "customize.toml")
+        layers = [own] if own in self.files else []
+        for end in (f"custom/{name}.toml", f"custom/{name}.user.toml"):
+            layers += sorted(
+                p for p in self.files if any(p == f"{i}/{end}" or p.endswith(f"/{i}/{end}") for i in INSTALLED)
+            )
+            layers += [end] if end in self.files else []
+        return merge_layers(load_toml(self.text(path), path) for path in layers)
+
+    def _file(self, value: object, line: int, what: str, *, required: bool = False) -> str | None:
+        """The file that a key of workflow.yaml names; a note if it cannot be used."""
+        if not isinstance(value, str) or not value.strip() or value.strip().lower() in ("false", "none", "todo"):
+            if what == "instructions" and not isinstance(value, list):
+                self._note(self.entry, line, "the workflow names no instructions", error=True)
+            return None
+        try:
+            found = self.references.find(value, self.folder)
+        except InputError as error:
+            self._note(self.entry, line, f"{what}: {error.message}", error=True)
+            return None
+        if found == self.entry:
+            self._note(self.entry, line, f"{what}: the workflow names itself", error=True)
+            return None
+        if found is None:
+            self._note(self.entry, line, f"{what}: {value!r} does not exist", error=required)
+        return found
+
+    # checks
+
+    def _check_variables(self, values: Mapping[str, object], place: Mapping[str, int]) -> None:
+        nested = values.get("variables")
+        flat = {**values, **(nested if isinstance(nested, dict) else {})}
+        uses = {
+            key.replace("-", "_"): {n.replace("-", "_") for n in re.findall(r"\{([A-Za-z_][\w-]*)\}", value)}
+            for key, value in flat.items()
+            if isinstance(value, str)
+        }
+        for name in uses:
+            seen: set[str] = set()
+            todo = [name]
+            while todo:
+                for used in uses.get(todo.pop(), set()) - seen:
+                    seen.add(used)
+                    todo.append(used)
+            if name in seen:
+                line = place.get(name, place.get(name.replace("_", "-"), place.get("variables", 1)))
+                self._note(self.entry, line, f"the variable {name!r} stands for itself", error=True)
+
+    def _check_steps(self, steps: Sequence[Step], path: str) -> None:
+        for step in steps:
+            for node in step.node.walk():
+                where = step.file or path
+                if node.kind == "goto" and landing(goto_target(node), steps) is None:
+                    message = f"goto {goto_target(node)!r} leads nowhere: no step and no anchor has this name"
+                    self._note(where, node.line, message, error=True)
+                elif node.kind == "invoke-workflow":
+                    self._check_invoked(node, where)
+                elif node.kind == "template-output" and is_remote(node.attrs.get("file", "")):
+                    self._note(where, node.line, "template-output: only files of the project are written", error=True)
+
+    def _check_invoked(self, node: Node, path: str) -> None:
+        target = invoked_path(node)
+        try:
+            found = self.references.find_workflow(target, self.folder) if target else None
+        except InputError as error:
+            self._note(path, node.line, f"invoke-workflow: {error.message}", error="{" not in target)
+            return
+        if not target:
+            self._note(path, node.line, "invoke-workflow names no workflow", error=True)
+        elif found == self.entry:
+            self._note(path, node.line, "the workflow invokes itself", error=True)
+        elif found is None and not re.search(r"\{(?!project[-_]root|bmad_folder)", target):
+            self._note(path, node.line, f"invoke-workflow: {target!r} does not exist here")
+
+    def _note(self, path: str, line: int, message: str, *, error: bool = False) -> None:
+        self.notes.append(Note(path, line, message, "error" if error else "warning"))
+
+
+def invoked_path(node: Node) -> str:
+    """The workflow that an <invoke-workflow> names, by attribute or as its text."""
+    body = "".join(child.text for child in node.children if child.kind == "text")
+    return (node.attrs.get("path") or body).strip().split("\n")[0].strip()
+
+
+def _without_head(text: str) -> str:
+    """The text with its frontmatter blanked out, so that offsets and lines stay."""
+    body, _ = frontmatter.body_of(text)
+    head = text[: len(text) - len(body)]
+    return re.sub(r"[^\n]", " ", head) + body
+
+
+def _whole(text: str, path: str, read: Instructions) -> Instructions:
+    """A skill whose text is one step."""
+    body, line = frontmatter.body_of(text)
+    step = Step("", posixpath.basename(posixpath.dirname(path)), read.root, line)
+    return replace(read, tagged=False, steps=(step,) if body.strip() else (), preamble="", critical=())
