@@ -7,16 +7,12 @@ count_tokens and models. `/_rehearsal/calls` is the server's own ledger, `/_rehe
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from http.client import HTTPException
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..domain.errors import InputError
 from ..domain.model_calls import Usage
@@ -27,19 +23,16 @@ from .exchange import (
     Ledger,
     Response,
     Source,
-    Wire,
     answer_response,
     body_response,
     miss,
-    wire_of,
 )
 from .fault_bodies import alteration, damaged, instead
 from .faults import FAULTS, Fault, FaultScript, Kind
-from .talk import Asked, BadRequest
+from .listener import LOOPBACK, Listener, handler_for
+from .talk import BadRequest
 from .tokens import prompt_usage
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-LARGEST_BODY = 64 << 20
 NO_USAGE = Usage().model_dump(exclude={"source"})
 
 
@@ -94,7 +87,7 @@ class RehearsalServer:
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._count = 0
-        self._http = _Listener((host, port), type("_BoundHandler", (_Handler,), {"rehearsal": self}))
+        self._http = Listener((host, port), handler_for(self))
         self.port: int = self._http.server_port
         self.url = f"http://{host}:{self.port}"
         self.openai_base = f"{self.url}/v1"
@@ -220,112 +213,3 @@ def _model(name: str, anthropic: bool) -> dict[str, Any]:
     if anthropic:
         return {"type": "model", "id": name, "display_name": name, "created_at": "2026-01-01T00:00:00Z"}
     return {"id": name, "object": "model", "created": 0, "owned_by": "rehearsal"}
-
-
-def _read(wire: Wire, body: bytes) -> Asked | None:
-    """The request, None when only the source can tell what it means."""
-    try:
-        return wire.read(json.loads(body))
-    except BadRequest:
-        return None
-
-
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is not worth a traceback."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # 44 ms a call otherwise
-    rehearsal: RehearsalServer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet: the ledger says more."""
-
-    def do_GET(self) -> None:
-        self._serve("GET")
-
-    def do_POST(self) -> None:
-        self._serve("POST")
-
-    def do_DELETE(self) -> None:
-        self._serve("DELETE")
-
-    def _serve(self, method: str) -> None:
-        try:
-            self._send(self._response(method))
-        except (OSError, HTTPException):  # the client went away, or a provider that is being recorded did
-            self._break()
-
-    def _response(self, method: str) -> Response:
-        rehearsal = self.rehearsal
-        path, query = urlsplit(self.path)[2:4]
-        host = (self.headers.get("host") or "").rsplit(":", 1)[0].strip("[]")
-        if host and host not in LOOPBACK:  # a page in a browser must not reach this by a name of its own
-            return body_response(403, {"error": {"message": f"not served under the name {host!r}"}})
-        length = int(self.headers.get("content-length") or 0)
-        if length > LARGEST_BODY:
-            self.close_connection = True
-            return body_response(413, {"error": {"message": "the request is too large", "type": "request_too_large"}})
-        body = self.rfile.read(length)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        try:
-            if path.startswith("/_rehearsal/"):
-                return rehearsal.control(method, path, body)
-            if method == "GET" and "/models" in path:
-                return rehearsal.list_models(path, anthropic="anthropic-version" in headers)
-            wire = wire_of(path)
-            if wire is None or method != "POST":
-                return body_response(404, {"error": {"message": f"there is no {method} {path} here"}})
-            asked = _read(wire, body)
-            exchange = Exchange(rehearsal.next_number(), method, path, headers, body, query, wire, asked)
-            return rehearsal.respond(exchange)
-        except (KeyError, TypeError, ValueError, AttributeError) as mistake:
-            return body_response(400, {"error": {"message": f"cannot read the request: {mistake!r}"}})
-
-    def _send(self, response: Response) -> None:
-        wait = self.rehearsal.stopping.wait
-        if response.end == "drop" and response.status == 0:
-            self._break()
-            return
-        chunked = response.length is None and response.end != "close"
-        head_sent = False
-        for pause, data in response.chunks:
-            if pause:
-                wait(pause)
-            if not head_sent:
-                self._head(response, chunked)
-                head_sent = True
-            if data:
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
-                self.wfile.flush()
-        if not head_sent:
-            self._head(response, chunked)
-        if response.end == "drop":
-            self._break()
-        elif response.end == "close":
-            self.close_connection = True
-        elif chunked:
-            self.wfile.write(b"0\r\n\r\n")
-
-    def _head(self, response: Response, chunked: bool) -> None:
-        self.send_response(response.status)
-        for name, value in response.headers.items():
-            self.send_header(name, value)
-        if chunked:
-            self.send_header("transfer-encoding", "chunked")
-        elif response.length is not None:
-            self.send_header("content-length", str(response.length))
-        if response.end == "close":
-            self.send_header("connection", "close")
-        self.end_headers()
-        self.wfile.flush()
-
-    def _break(self) -> None:
-        self.close_connection = True
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(2)
