@@ -217,7 +217,9 @@ def _with_needs(drafts: list[tuple[Story, Needs, str, int]], notes: list[Note]) 
             if story.key in found:
                 notes.append(Note(path, where, f"Story {story.id} names itself as a prerequisite; that is left out"))
             wanted.update(dict.fromkeys(name for name in found if name in keys and name != story.key))
-        finished.append(story.model_copy(update={"depends_on": tuple(other.key for other in order if other.key in wanted)}))
+        finished.append(
+            story.model_copy(update={"depends_on": tuple(other.key for other in order if other.key in wanted)})
+        )
     return tuple(finished)
 
 
