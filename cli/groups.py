@@ -4,4 +4,6 @@ from __future__ import annotations
 
 import typer
 
-GROUPS: dict[str, typer.Typer] = {}
+from . import rehearse
+
+GROUPS: dict[str, typer.Typer] = {"rehearse": rehearse.app}
