@@ -6,17 +6,27 @@ from decimal import Decimal
 
 from prefect import flow
 
-from ..domain.agent_loop import AgentState, ChangeTactics, Continue, GiveBack, LoopLimits, next_move
+from ..domain.agent_loop import (
+    AgentState,
+    ChangeTactics,
+    Continue,
+    Finished,
+    GiveBack,
+    after_turn,
+    changed_tactics,
+    limits_from,
+    next_move,
+    say,
+)
 from ..domain.agent_tools import Ask
-from ..domain.context import mask_old
-from ..domain.developer_prompts import no_tool_message, repair_message, tests_failed_message
+from ..domain.developer_prompts import repair_message, tests_failed_message
 from ..domain.errors import BudgetExceeded, ModelError, SandboxMissing, StoryloomError
 from ..domain.escalations import Question
-from ..domain.model_calls import Message
+from ..domain.masking import mask_old
 from ..domain.ports import ProjectRef
 from ..domain.review import Approve, GiveUp, verdict
 from ..domain.stories import Lane, ReviewReport, Story, StoryOutcome, TestReport
-from ..tasks.develop_turn import Turn, develop_turn
+from ..tasks.develop_turn import develop_turn
 from ..tasks.integration import branch_of, move_story
 from ..tasks.ports import ports_for
 from ..tasks.review_story import own_findings, review_story
@@ -25,6 +35,8 @@ from ..tasks.verification import run_tests
 from .asking import settle
 
 DEVELOPER, REVIEWER = "amelia", "quinn"
+KEEP_LAST = 6
+"""How many messages are never masked when a conversation grows past its budget."""
 
 
 @flow(name="develop-story", flow_run_name="develop · {story.id} {story.title}")
@@ -47,51 +59,57 @@ class Work:
         self.project, self.story, self.start, self.attempt = project, story, start, attempt
         self.ports = ports_for(project)
         self.settings = self.ports.config.settings
-        self.state = AgentState(messages=start.messages, commit=start.baseline)
-        self.limits = LoopLimits.of(self.settings)
+        self.state = AgentState(messages=start.messages)
+        self.limits = limits_from(self.settings)
         self.reviews: tuple[ReviewReport, ...] = ()
         self.tests = TestReport()
         self.failures = 0
 
+    @property
+    def commit(self) -> str:
+        """Where the worktree stands after the last turn."""
+        return self.state.commits[-1] if self.state.commits else self.start.baseline
+
     def run(self) -> StoryOutcome:
         """Turns until the story is reviewed, waits, or is given back."""
         while True:
-            move = next_move(self.state, self.limits)
-            if isinstance(move, GiveBack):
-                return self.end("failed", move.reason, Lane(move.lane))
-            if isinstance(move, ChangeTactics):
-                self.say(Message(role="user", content=move.message))
-                self.state = self.state.with_changed_tactics(move.reason)
-            turn = self.turn()
-            answer = self.answer(turn)
-            if turn.question and answer is None:
-                return self.end("waiting", f"A question waits for an answer: {turn.question[1].question}", Lane.PERSON)
-            self.state = self.state.after(turn.reply, turn.outcomes, turn.messages(answer), turn.commit, turn)
-            if turn.finish is not None:
-                ended = self.judge(turn)
-                if ended is not None:
-                    return ended
-            elif not turn.reply.tool_calls:
-                self.say(no_tool_message())
-            assert isinstance(move, Continue | ChangeTactics)
+            match next_move(self.state, self.limits):
+                case GiveBack(reason=reason, lane=lane):
+                    return self.end("failed", reason, lane)
+                case Finished(summary=summary, notes=notes):
+                    ended = self.judge(summary, notes)
+                    if ended is not None:
+                        return ended
+                case ChangeTactics() as move:
+                    self.state = changed_tactics(self.state, move)
+                case Continue(message=message) if message is not None:
+                    self.state = say(self.state, message)
+            waiting = self.turn()
+            if waiting is not None:
+                return waiting
 
-    def turn(self) -> Turn:
-        """One turn of the developer, from the cache when it was finished before."""
-        messages = mask_old(self.state.messages, budget=self.settings.max_context_tokens)
-        return develop_turn(
-            self.project, self.story, DEVELOPER, self.start.system, messages, self.state.commit, self.state.turn + 1
-        )
+    def turn(self) -> StoryOutcome | None:
+        """One turn of the developer, from the cache when it was finished before; its end if a question waits."""
+        messages = mask_old(self.state.messages, keep_last=KEEP_LAST, budget=self.settings.max_context_tokens)
+        number = self.state.turn + 1
+        turn = develop_turn(self.project, self.story, DEVELOPER, self.start.system, messages, self.commit, number)
+        outcomes = turn.outcomes
+        if turn.question is not None:
+            answer = settle(self.project, self.question(turn.question[1], number))
+            if answer is None:
+                reason = f"A question waits for an answer: {turn.question[1].question}"
+                return self.end("waiting", reason, Lane.PERSON)
+            outcomes = turn.answered(answer.answer, answer.source)
+        self.state = after_turn(self.state, turn.reply, outcomes, commit=turn.commit, wall_s=turn.reply.latency_s)
+        return None
 
-    def answer(self, turn: Turn) -> tuple[str, str] | None:
-        """The answer to the turn's question, and where it comes from."""
-        if turn.question is None:
-            return None
-        asked: Ask = turn.question[1]
-        question = Question(
+    def question(self, asked: Ask, turn: int) -> Question:
+        """What the developer asked, as a question to the project."""
+        return Question(
             project=self.project.repository,
             workflow="dev-story",
             story=self.story.key,
-            step=f"turn {turn.number}",
+            step=f"turn {turn}",
             asked_by=DEVELOPER,
             question=asked.question,
             options=asked.options,
@@ -100,23 +118,20 @@ class Work:
             confidence=asked.confidence,
             cost_so_far=f"${self.state.cost:.4f}",
         )
-        answer = settle(self.project, question)
-        return None if answer is None else (answer.answer, answer.source)
 
-    def judge(self, turn: Turn) -> StoryOutcome | None:
+    def judge(self, summary: str, notes: str) -> StoryOutcome | None:
         """Run the tests and the review on what the developer calls finished; None sends it back."""
         worktree = self.ports.workspace.path(self.story.key)
-        self.tests = run_tests(self.project, worktree, turn.commit, f"story {self.story.id}", self.story.key)
+        self.tests = run_tests(self.project, worktree, self.commit, f"story {self.story.id}", self.story.key)
         if self.tests.passed is not True:
             self.failures += 1
             if self.failures >= self.settings.max_attempts:
                 return self.end("failed", f"The tests failed after {self.failures} attempts.", Lane.CODE)
-            self.say(tests_failed_message(self.tests))
+            self.state = say(self.state, tests_failed_message(self.tests))
             return None
-        summary = turn.finish.summary if turn.finish else ""
         baseline, number = self.start.baseline, len(self.reviews) + 1
         report = review_story(
-            self.project, self.story, REVIEWER, baseline, turn.commit, self.tests, self.reviews, number, summary
+            self.project, self.story, REVIEWER, baseline, self.commit, self.tests, self.reviews, number, summary
         )
         self.reviews = (*self.reviews, report)
         decision = verdict(
@@ -124,28 +139,24 @@ class Work:
             self.settings,
             criteria=self.story.acceptance_criteria,
             tests=self.tests,
-            own=own_findings(self.project, baseline, turn.commit),
+            own=own_findings(self.project, self.story, baseline, self.commit),
         )
         if isinstance(decision, Approve):
-            return self.end("reviewed", "", None, turn.finish.notes if turn.finish else "")
+            return self.end("reviewed", "", None, notes)
         if isinstance(decision, GiveUp):
             return self.end("failed", decision.reason, Lane.CODE)
-        self.say(repair_message(decision.findings))
+        self.state = say(self.state, repair_message(decision.findings))
         return None
-
-    def say(self, message: Message) -> None:
-        """Add a message to the conversation."""
-        self.state = self.state.told(message)
 
     def end(self, status: str, reason: str, lane: Lane | None, notes: str = "") -> StoryOutcome:
         """How the attempt ended, with everything that was established."""
-        stat = self.ports.workspace.stat(self.start.baseline, self.state.commit)
+        stat = self.ports.workspace.stat(self.start.baseline, self.commit)
         return StoryOutcome.model_validate(
             {
                 "story": self.story.key,
                 "status": status,
                 "branch": branch_of(self.story.key),
-                "commit": self.state.commit,
+                "commit": self.commit,
                 "baseline": self.start.baseline,
                 "attempts": max(1, len(self.reviews) + self.failures),
                 "turns": self.state.turn,

@@ -7,14 +7,13 @@ run finds finished turns in the cache, resets the worktree to the last checkpoin
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from prefect import task
 from prefect.context import TaskRunContext
 
-from ..domain.agent_tools import TOOLS, Ask, Finish, ToolOutcome
-from ..domain.model_calls import Message, ModelRequest, Usage, Value
+from ..domain.agent_tools import TOOLS, Ask, ToolOutcome
+from ..domain.model_calls import Message, ModelReply, ModelRequest, Value
 from ..domain.ports import Limits, ProjectRef
 from ..domain.stories import Story
 from .agent_tools import Bench, apply_tools
@@ -27,36 +26,21 @@ MAX_OUTPUT_TOKENS = 16_000
 
 
 class Turn(Value):
-    """What one turn came to. `reply` is the assistant's message, `outcomes` what its calls came to, in order."""
+    """What one turn came to: the model's reply, what its calls came to, in order, and the worktree's commit."""
 
     number: int
-    reply: Message
+    reply: ModelReply
     outcomes: tuple[ToolOutcome, ...] = ()
     commit: str
-    before: str
-    usage: Usage = Usage()
-    cost: Decimal = Decimal(0)
-    wall_s: float = 0.0
-
-    @property
-    def changed(self) -> bool:
-        """Whether the worktree is another one than before."""
-        return self.commit != self.before
 
     @property
     def question(self) -> tuple[ToolOutcome, Ask] | None:
         """The question that waits for an answer, with the call that asked it."""
         return next(((o, o.question) for o in self.outcomes if o.question is not None), None)
 
-    @property
-    def finish(self) -> Finish | None:
-        """The developer's word that the story is done."""
-        return next((o.finish for o in self.outcomes if o.finish is not None), None)
-
-    def messages(self, answer: tuple[str, str] | None = None) -> tuple[Message, ...]:
-        """The turn's part of the conversation; `answer` is the answer to its question and the answer's source."""
-        told = [o.answered(*answer) if o.question is not None and answer else o for o in self.outcomes]
-        return (self.reply, *(o.as_message() for o in told))
+    def answered(self, answer: str, source: str) -> tuple[ToolOutcome, ...]:
+        """The outcomes with the answer to the turn's question in its place."""
+        return tuple(o.answered(answer, source) if o.question is not None else o for o in self.outcomes)
 
 
 def turn_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:  # noqa: ARG001 - Prefect's signature
@@ -103,16 +87,7 @@ def develop_turn(
     )
     outcomes = apply_tools(reply.tool_calls, bench)
     after = ports.workspace.checkpoint(worktree, f"{story.id}: turn {number}")
-    return Turn(
-        number=number,
-        reply=reply.as_message(),
-        outcomes=outcomes,
-        commit=after,
-        before=commit,
-        usage=reply.usage,
-        cost=reply.cost,
-        wall_s=reply.latency_s,
-    )
+    return Turn(number=number, reply=reply, outcomes=outcomes, commit=after)
 
 
 def _request(

@@ -92,7 +92,8 @@ def review_story(
     return report
 
 
-def own_findings(project: ProjectRef, baseline: str, commit: str) -> tuple[Finding, ...]:
+def own_findings(project: ProjectRef, story: Story, baseline: str, commit: str) -> tuple[Finding, ...]:
     """What our own look at a change finds: an empty diff, tests deleted or weakened."""
     ports = ports_for(project)
-    return tuple(check_change(ports.workspace.diff(baseline, commit)))
+    diff = ports.workspace.diff(baseline, commit)
+    return check_change(diff, stories_folder=ports.config.settings.stories_folder, planned=story.files)

@@ -1,0 +1,161 @@
+"""Which real thing stands behind each port of a project?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from storyloom.blocks.call_journal import CallJournal
+from storyloom.blocks.documents import StagedDocuments
+from storyloom.blocks.git_workspace import GitWorkspace
+from storyloom.blocks.ledger import Ledger
+from storyloom.blocks.lease import Lease
+from storyloom.blocks.litellm_route import LitellmRoute
+from storyloom.blocks.local_release import LocalRelease
+from storyloom.blocks.method_texts import MethodTexts
+from storyloom.blocks.model_door import Door
+from storyloom.blocks.project_config import read_project_config
+from storyloom.blocks.project_files import ProjectFiles
+from storyloom.blocks.sandbox import BubblewrapSandbox
+from storyloom.blocks.shelf import FileShelf
+from storyloom.blocks.spool import Spool
+from storyloom.blocks.unsandboxed import UnsandboxedRunner
+from storyloom.domain.budget import Cap, Kind
+from storyloom.domain.errors import ConfigError
+from storyloom.domain.ports import ProjectRef, Recorder, Sandbox
+from storyloom.domain.prices import known_prices
+from storyloom.domain.redaction import Redactor
+from storyloom.domain.routing import policy_from
+from storyloom.domain.settings import ProjectConfig, Settings
+from storyloom.domain.wire import Endpoint
+from storyloom.tasks.ports import Ports
+
+from .environment import Environment, project_folder, read_environment, spool_folder, warehouse_path
+from .lane import ReentrantLock
+
+
+def compose(project: ProjectRef, environment: Environment | None = None) -> Ports:
+    """The ports of a project on this machine.
+
+    Raises:
+        ConfigError: the project file or a setting of this run is wrong.
+        RepositoryError: there is no git repository to work on.
+    """
+    environment = environment or read_environment()
+    config = configured(project)
+    settings = config.settings
+    state = project_folder(environment.home, project.repository)
+    for folder in (state, spool_folder(environment.home)):
+        folder.mkdir(parents=True, exist_ok=True)
+    recorder = Spool(spool_folder(environment.home))
+    workspace = GitWorkspace(project.repository, state, settings.integration_branch)
+    sandbox: Sandbox = UnsandboxedRunner() if settings.sandbox == "none" else BubblewrapSandbox()
+    release = LocalRelease(state / "releases", workspace, sandbox, config.commands.health)
+    lane = ReentrantLock(state / "lane.lock")
+    return Ports(
+        project=project,
+        config=config,
+        models=_door(config, environment, state, recorder),
+        documents=StagedDocuments(workspace, state / "staged"),
+        texts=MethodTexts(project.repository),
+        workspace=workspace,
+        sandbox=sandbox,
+        recorder=recorder,
+        shelf=FileShelf(state / "shelf"),
+        deploy=release if settings.deploy == "local" else None,
+        files=ProjectFiles,
+        lane=lane.held,
+        lease=_lease(state),
+        publish=_publish(workspace, state, settings),
+        follow=_follow(workspace, state),
+        bill=lambda: _bill(environment, config),
+        mode="rehearsal" if environment.mode == "rehearsal" else "live",
+    )
+
+
+def configured(project: ProjectRef) -> ProjectConfig:
+    """The project's settings with those of this run in their place.
+
+    Raises:
+        ConfigError: a setting does not exist or its value does not fit.
+    """
+    config = read_project_config(project.repository)
+    unknown = set(project.settings) - set(Settings.model_fields)
+    if unknown:
+        raise ConfigError(f"There is no setting {sorted(unknown)[0]!r}.", remedy=f"There are: {', '.join(Settings.model_fields)}.")
+    settings = Settings.model_validate({**config.settings.model_dump(), **project.settings})
+    name = config.project.name or Path(project.repository).name
+    return config.model_copy(
+        update={"settings": settings, "project": config.project.model_copy(update={"name": name})}
+    )
+
+
+def _door(config: ProjectConfig, environment: Environment, state: Path, recorder: Recorder) -> Door:
+    endpoints = {
+        provider: Endpoint(
+            api_key=SecretStr(environment.keys[provider]) if provider in environment.keys else None,
+            base_url=environment.base_urls.get(provider, ""),
+        )
+        for provider in {*environment.keys, *environment.base_urls}
+    }
+    settings = config.settings
+    caps: dict[Kind, Cap] = {"project": Cap(usd=settings.llm_budget_usd, tokens=settings.llm_budget_tokens)}
+    if settings.story_budget_usd is not None:
+        caps["story"] = Cap(usd=settings.story_budget_usd)
+    if settings.run_budget_usd is not None:
+        caps["run"] = Cap(usd=settings.run_budget_usd)
+    ledger = Ledger(environment.ledger_url or f"sqlite:///{state / 'ledger.sqlite'}", caps)
+    return Door(
+        {"*": LitellmRoute(endpoints)},
+        CallJournal(state / "journal"),
+        ledger,
+        recorder,
+        policy_from(config, tuple(environment.keys) or None),
+        known_prices(),
+        redact=Redactor(environment.keys.values()),
+    )
+
+
+def _lease(state: Path) -> Callable[[], AbstractContextManager[Any]]:
+    return lambda: Lease(state / "lease").held()
+
+
+def _person_branch(workspace: GitWorkspace, state: Path) -> str:
+    """The branch that the person was on when the project was first worked on; kept, for it may change later."""
+    shelf = FileShelf(state / "shelf")
+    if shelf.get("person-branch") is None and (branch := workspace.person_branch()):
+        shelf.put_new("person-branch", branch)
+    return shelf.get("person-branch") or ""
+
+
+def _publish(workspace: GitWorkspace, state: Path, settings: Settings) -> Callable[[], str]:
+    def publish() -> str:
+        branch = _person_branch(workspace, state)
+        if not branch:
+            return f"No branch was checked out; the work is on {settings.integration_branch}."
+        if not settings.auto_merge_prs:
+            return f"{branch} was left alone; take the work over with: git merge --ff-only {settings.integration_branch}"
+        return workspace.publish(branch, checkout=True)
+
+    return publish
+
+
+def _follow(workspace: GitWorkspace, state: Path) -> Callable[[], None]:
+    def follow() -> None:
+        branch = _person_branch(workspace, state)
+        if branch:
+            workspace.follow(branch)
+
+    return follow
+
+
+def _bill(environment: Environment, config: ProjectConfig) -> str:
+    from storyloom.analytics.bill import bill_markdown
+    from storyloom.analytics.ingest import ingest
+
+    ingest(spool_folder(environment.home), warehouse_path(environment.home))
+    return bill_markdown(warehouse_path(environment.home), config.project.name)
