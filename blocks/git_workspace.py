@@ -285,6 +285,11 @@ class GitWorkspace:
             self._trees.at(path).run("reset", "-q", "--hard")
             return theirs
 
+    def person_branch(self) -> str:
+        """The branch that the person's checkout is on, "" when it is on none."""
+        found = self._trees.checkout().text("symbolic-ref", "-q", "--short", "HEAD", codes=(0, 1))
+        return "" if found == self._branch else found
+
     def publish(self, target_branch: str, *, checkout: bool = False) -> str:
         """Move the person's branch forward to the main line's tip; return "" when it stands there, else why not.
 

@@ -111,6 +111,14 @@ def serve(
 
 
 @app.command()
+def clean(folder: Annotated[Path, typer.Option(help="The demo's scratch folder.")] = Path(".demo")) -> None:
+    """End a Prefect server that the demo left running."""
+    from .clean import clean_up
+
+    clean_up(folder)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from prefect import Flow
 from prefect import serve as serve_deployments
@@ -61,16 +61,15 @@ def deployments() -> list[RunnerDeployment]:
         flow.on_cancellation_hooks.append(reap_children)
         flow.on_crashed_hooks.append(reap_children)
         kwargs: dict[str, Any] = {"schedule": entry.schedule} if entry.schedule else {}
-        made.append(
-            flow.to_deployment(
-                entry.name,
-                description=(flow.description or "").strip(),
-                tags=list(entry.tags),
-                parameters=entry.parameters or None,
-                enforce_parameter_schema=True,
-                **kwargs,
-            )
+        deployment = flow.to_deployment(
+            entry.name,
+            description=(flow.description or "").strip(),
+            tags=list(entry.tags),
+            parameters=entry.parameters or None,
+            enforce_parameter_schema=True,
+            **kwargs,
         )
+        made.append(cast(RunnerDeployment, deployment))
     return made
 
 

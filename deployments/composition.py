@@ -27,9 +27,9 @@ from storyloom.blocks.unsandboxed import UnsandboxedRunner
 from storyloom.domain.budget import Cap, Kind
 from storyloom.domain.errors import ConfigError
 from storyloom.domain.ports import ProjectRef, Recorder, Sandbox
-from storyloom.domain.prices import known_prices
+from storyloom.domain.prices import bundled_prices
 from storyloom.domain.redaction import Redactor
-from storyloom.domain.routing import policy_from
+from storyloom.domain.routing import routing_policy
 from storyloom.domain.settings import ProjectConfig, Settings
 from storyloom.domain.wire import Endpoint
 from storyloom.tasks.ports import Ports
@@ -86,7 +86,8 @@ def configured(project: ProjectRef) -> ProjectConfig:
     config = read_project_config(project.repository)
     unknown = set(project.settings) - set(Settings.model_fields)
     if unknown:
-        raise ConfigError(f"There is no setting {sorted(unknown)[0]!r}.", remedy=f"There are: {', '.join(Settings.model_fields)}.")
+        known = ", ".join(Settings.model_fields)
+        raise ConfigError(f"There is no setting {min(unknown)!r}.", remedy=f"There are: {known}.")
     settings = Settings.model_validate({**config.settings.model_dump(), **project.settings})
     name = config.project.name or Path(project.repository).name
     return config.model_copy(
@@ -114,8 +115,8 @@ def _door(config: ProjectConfig, environment: Environment, state: Path, recorder
         CallJournal(state / "journal"),
         ledger,
         recorder,
-        policy_from(config, tuple(environment.keys) or None),
-        known_prices(),
+        routing_policy(config, providers=tuple(environment.keys) or None),
+        bundled_prices(),
         redact=Redactor(environment.keys.values()),
     )
 
@@ -138,7 +139,7 @@ def _publish(workspace: GitWorkspace, state: Path, settings: Settings) -> Callab
         if not branch:
             return f"No branch was checked out; the work is on {settings.integration_branch}."
         if not settings.auto_merge_prs:
-            return f"{branch} was left alone; take the work over with: git merge --ff-only {settings.integration_branch}"
+            return f"{branch} was left alone; take the work over: git merge --ff-only {settings.integration_branch}"
         return workspace.publish(branch, checkout=True)
 
     return publish

@@ -10,6 +10,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
+from uuid import UUID
 
 from prefect import pause_flow_run, resume_flow_run
 from prefect.exceptions import NotPausedError
@@ -88,7 +89,7 @@ def form(escalation: Escalation, complaint: str = "") -> type[RunInput]:
     question = escalation.question
     fields: dict[str, Any] = {}
     if question.options:
-        choice = Literal[question.options]  # type: ignore[valid-type]
+        choice: Any = Literal.__getitem__(question.options)
         default = question.recommendation if question.recommendation in question.options else ...
         fields["answer"] = (choice, Field(default=default, title="Answer", description="Choose one"))
     else:
@@ -125,7 +126,7 @@ DEADLINE_NOTE = "The deadline passed: the default answer was taken."
 
 
 def _pause(escalation: Escalation, complaint: str, key: str) -> RunInput:
-    run_id = flow_run.get_id()
+    run_id = UUID(flow_run.get_id())
     seconds = max(1.0, (datetime.fromisoformat(escalation.deadline) - datetime.now(UTC)).total_seconds())
 
     def answer_for_nobody() -> None:
@@ -144,14 +145,11 @@ def _pause(escalation: Escalation, complaint: str, key: str) -> RunInput:
     if escalation.default:
         timer.start()
     try:
-        return cast(
-            RunInput,
-            pause_flow_run(
-                wait_for_input=form(escalation, complaint),
-                timeout=int(seconds) + 7 * 24 * 3600,
-                poll_interval=POLL_SECONDS,
-                key=key,
-            ),
+        return pause_flow_run(
+            wait_for_input=form(escalation, complaint),
+            timeout=int(seconds) + 7 * 24 * 3600,
+            poll_interval=POLL_SECONDS,
+            key=key,
         )
     finally:
         timer.cancel()

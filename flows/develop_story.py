@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from prefect import flow
 
 from ..domain.agent_loop import (
@@ -24,7 +22,7 @@ from ..domain.errors import BudgetExceeded, ModelError, SandboxMissing, Storyloo
 from ..domain.escalations import Question
 from ..domain.masking import mask_old
 from ..domain.ports import ProjectRef
-from ..domain.review import Approve, GiveUp, verdict
+from ..domain.review import Approve, GiveUp, ReviewAgain, Verdict, verdict
 from ..domain.stories import Lane, ReviewReport, Story, StoryOutcome, TestReport
 from ..tasks.develop_turn import develop_turn
 from ..tasks.integration import branch_of, move_story
@@ -129,24 +127,30 @@ class Work:
                 return self.end("failed", f"The tests failed after {self.failures} attempts.", Lane.CODE)
             self.state = say(self.state, tests_failed_message(self.tests))
             return None
-        baseline, number = self.start.baseline, len(self.reviews) + 1
-        report = review_story(
-            self.project, self.story, REVIEWER, baseline, self.commit, self.tests, self.reviews, number, summary
-        )
-        self.reviews = (*self.reviews, report)
-        decision = verdict(
-            self.reviews,
-            self.settings,
-            criteria=self.story.acceptance_criteria,
-            tests=self.tests,
-            own=own_findings(self.project, self.story, baseline, self.commit),
-        )
+        decision = self.review(summary)
+        while isinstance(decision, ReviewAgain):
+            decision = self.review(summary)
         if isinstance(decision, Approve):
             return self.end("reviewed", "", None, notes)
         if isinstance(decision, GiveUp):
             return self.end("failed", decision.reason, Lane.CODE)
         self.state = say(self.state, repair_message(decision.findings))
         return None
+
+    def review(self, summary: str) -> Verdict:
+        """One round of review, and what follows from all rounds so far."""
+        baseline, number = self.start.baseline, len(self.reviews) + 1
+        report = review_story(
+            self.project, self.story, REVIEWER, baseline, self.commit, self.tests, self.reviews, number, summary
+        )
+        self.reviews = (*self.reviews, report)
+        return verdict(
+            self.reviews,
+            self.settings,
+            criteria=self.story.acceptance_criteria,
+            tests=self.tests,
+            own=own_findings(self.project, self.story, baseline, self.commit),
+        )
 
     def end(self, status: str, reason: str, lane: Lane | None, notes: str = "") -> StoryOutcome:
         """How the attempt ended, with everything that was established."""
@@ -180,13 +184,5 @@ def _ended_by(error: Exception, story: Story, attempt: int) -> StoryOutcome:
         lane = Lane.PROVIDER
     elif isinstance(error, SandboxMissing):
         status = "failed"
-    return StoryOutcome.model_validate(
-        {
-            "story": story.key,
-            "status": status,
-            "lane": lane,
-            "reason": str(error),
-            "attempts": attempt,
-            "cost": Decimal(0),
-        }
-    )
+    ended = {"story": story.key, "status": status, "lane": lane, "reason": str(error), "attempts": attempt}
+    return StoryOutcome.model_validate(ended)

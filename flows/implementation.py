@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -32,7 +33,7 @@ def implementation(project: ProjectRef) -> PhaseReport:
     if len(done) == len(sprint.stories):
         return report(Phase.IMPLEMENTATION, [], sorted(done), "already_done")
     width = ports_for(project).config.settings.max_concurrent_agents
-    runner = ThreadPoolTaskRunner(max_workers=width)
+    runner: Any = ThreadPoolTaskRunner(max_workers=width)
     ends = batch.with_options(task_runner=runner)(project, sprint, sorted(done), width)
     outcomes = tuple(ends[story.key] for story in sprint.stories if story.key in ends)
     status = phase_status(outcomes)

@@ -1,0 +1,81 @@
+"""What would a delivery run, and what would it cost at most?  Nothing is started and no model is called."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from storyloom.domain.phases import BOARD, Phase, jobs
+from storyloom.domain.phases import until as phases_until
+
+if TYPE_CHECKING:
+    from .deliver import Job
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that would be done, or is done already. `most_calls` is 0 when no model would be asked."""
+
+    phase: str
+    what: str
+    done: bool
+    most_calls: int
+    model: str
+
+
+def lines_of(job: Job) -> list[Line]:
+    """What a delivery would do, phase by phase."""
+    from storyloom.deployments.composition import compose
+    from storyloom.domain.board import read_board
+    from storyloom.domain.epics import read_epics
+    from storyloom.tasks.library import planned_calls
+
+    ports = compose(job.project, job.environment)
+    settings = job.config.settings
+    folder = settings.planning_folder
+    tip = ports.workspace.tip()
+    lines: list[Line] = []
+    for phase in phases_until(job.until):
+        for owed in jobs(phase, job.config.project.level):
+            path = f"{folder}/{owed.document}"
+            calls = planned_calls(ports, owed.workflow)
+            done = ports.workspace.read(tip, path) is not None
+            lines.append(Line(phase.value, path, done, 0 if done else calls.most, calls.model))
+        if phase is Phase.IMPLEMENTATION:
+            epics = ports.workspace.read(tip, f"{folder}/epics.md")
+            if epics is None:
+                lines.append(Line(phase.value, "stories: known once the epics are written", False, 0, ""))
+                continue
+            board = ports.workspace.read(tip, f"{folder}/{BOARD}")
+            ended = {e.key for e in read_board(board).entries if e.status == "done"} if board else set()
+            most = settings.max_turns + settings.max_review_rounds
+            model = ports.config.agents.get("amelia", "standard")
+            for story in read_epics(epics).stories:
+                done = story.key in ended
+                name = model if isinstance(model, str) else model[0]
+                lines.append(Line(phase.value, f"story {story.id} {story.title}", done, 0 if done else most, name))
+    return lines
+
+
+def show_plan(job: Job, *, as_json: bool = False) -> None:
+    """Print the plan and the most that it can cost: the caps bind before each call, whatever the calls ask for."""
+    lines = lines_of(job)
+    cap = job.config.settings.llm_budget_usd
+    if as_json:
+        print(json.dumps({"lines": [line.__dict__ for line in lines], "most_usd": str(cap)}, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="What would run", title_justify="left", box=None, padding=(0, 2))
+    for column in ("phase", "what", "state", "model calls at most", "model"):
+        table.add_column(column)
+    for line in lines:
+        state = "[dim]there already[/]" if line.done else "to do"
+        table.add_row(line.phase, line.what, state, str(line.most_calls or ""), line.model)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"It costs at most ${Decimal(cap):.2f}: settings.llm_budget_usd is reserved against before every call.")
+    console.print("Nothing was started.")
