@@ -64,3 +64,4 @@ endif
 
 constraints:           ## resolve the pinned versions anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml -o constraints.txt
+	sed -i '1i # Versions that work together on Python 3.11 and 3.12. Made by `make constraints`.' constraints.txt

@@ -26,13 +26,15 @@ DUMMY_KEY = "rehearsal-needs-no-key"
 """Stands where a key is expected: the rehearsal server takes any, and no real provider ever sees it."""
 
 
-def run_demo(folder: Path, *, keep: bool, ask: bool, fresh: bool, port: int, until: str, unsandboxed: bool) -> None:
+def run_demo(
+    folder: Path, *, sample: Path | None, keep: bool, ask: bool, fresh: bool, port: int, until: str, unsandboxed: bool
+) -> None:
     """Run the demo in a scratch folder; an unfinished run that is there is gone on with.
 
     Raises:
         InputError: the sample is not there (an installed wheel has no examples).
     """
-    sample = sample_folder()
+    sample = sample_folder(sample)
     console = Console(highlight=False)
     folder = folder.resolve()
     finished = folder / "finished.json"
@@ -86,15 +88,15 @@ def farewell(console: Console, repository: Path, seconds: float, *, keep: bool) 
         console.print("The Prefect server was left running; `make clean` ends it.")
 
 
-def sample_folder() -> Path:
+def sample_folder(given: Path | None = None) -> Path:
     """Where the sample project lies.
 
     Raises:
         InputError: this is an installed wheel without examples.
     """
-    folder = Path(__file__).resolve().parent.parent / "examples" / SAMPLE
+    folder = given or Path(__file__).resolve().parent.parent / "examples" / SAMPLE
     if not (folder / "brief.md").exists():
-        raise InputError("The sample project is not in this installation.", remedy="Run the demo from a clone.")
+        raise InputError("The sample project is not in this installation.", remedy="Run the demo from a clone, or name the sample's folder with --sample.")
     return folder
 
 

@@ -73,6 +73,7 @@ def deliver(
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Scratch folder for everything that the demo makes.")] = Path(".demo"),
+    sample: Annotated[Path | None, typer.Option(help="The sample's folder; the clone's own if not given.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the Prefect server running.")] = False,
     ask: Annotated[bool, typer.Option("--ask", help="Pause at the open question, answer in the UI.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over even if an unfinished run is there.")] = False,
@@ -85,7 +86,9 @@ def demo(
     """Run the whole road on the sample project, offline, with recorded model answers."""
     from .demo import run_demo
 
-    run_demo(folder, keep=keep, ask=ask, fresh=fresh, port=port, until=until, unsandboxed=unsandboxed)
+    run_demo(
+        folder, sample=sample, keep=keep, ask=ask, fresh=fresh, port=port, until=until, unsandboxed=unsandboxed
+    )
 
 
 @app.command()
