@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .errors import InputError, UnsafePath
+from .model_calls import ModelReply, ModelRequest
 from .ports import CommandResult, Limits, SandboxProbe, SearchHit
 from .protected_paths import clean_path
 
@@ -92,3 +94,84 @@ class ScriptedSandbox:
         said = command if isinstance(command, str) else " ".join(command)
         self.asked.append(said)
         return self.answer(said, worktree)
+
+
+class MemoryDocuments(MemoryFiles):
+    """A project's documents in a dict of path to text; `written` lists every write, in order."""
+
+    def __init__(self, texts: Mapping[str, str] | None = None) -> None:
+        super().__init__(texts)
+        self.written: list[str] = []
+
+    def write(self, path: str, text: str) -> None:
+        """Make the document hold this text."""
+        super().write(path, text)
+        self.written.append(path)
+
+    def glob(self, patterns: Sequence[str]) -> list[str]:
+        """Paths that match any pattern, whatever the case of their letters, sorted."""
+        wanted = [pattern.lower().removeprefix("./") for pattern in patterns]
+        return sorted(path for path in self.texts if any(fnmatch.fnmatch(path.lower(), one) for one in wanted))
+
+
+class MemoryTexts:
+    """Content of the method in a dict of path to text."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = dict(texts)
+
+    def read(self, path: str) -> str | None:
+        """The text, None if there is none."""
+        return self.texts.get(path)
+
+    def names(self, under: str) -> Iterable[str]:
+        """Relative paths below a folder, sorted."""
+        below = f"{under.rstrip('/')}/" if under else ""
+        return sorted(path for path in self.texts if path.startswith(below))
+
+
+class MemoryShelf:
+    """Small values in a dict."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get(self, name: str) -> str | None:
+        """The text kept under a name."""
+        return self.kept.get(name)
+
+    def put(self, name: str, text: str) -> None:
+        """Keep a text under a name."""
+        self.kept[name] = text
+
+    def put_new(self, name: str, text: str) -> bool:
+        """Keep a text unless there is one."""
+        return self.kept.setdefault(name, text) is text
+
+    def names(self, prefix: str) -> list[str]:
+        """Names that start with a prefix, sorted."""
+        return sorted(name for name in self.kept if name.startswith(prefix))
+
+
+class ScriptedModels:
+    """Answers requests by a function and keeps what it was asked; an answer once given is given again, uncalled.
+
+    Like the real door's journal, `asked` counts a request once however often it comes, `repeated` the rest.
+    """
+
+    def __init__(self, answer: Callable[[ModelRequest], ModelReply | str]) -> None:
+        self.answer = answer
+        self.asked: list[ModelRequest] = []
+        self.repeated: list[ModelRequest] = []
+        self._journal: dict[str, ModelReply] = {}
+
+    def complete(self, request: ModelRequest) -> ModelReply:
+        """The scripted answer."""
+        key = request.content_key()
+        if key in self._journal:
+            self.repeated.append(request)
+            return self._journal[key]
+        said = self.answer(request)
+        self.asked.append(request)
+        self._journal[key] = said if isinstance(said, ModelReply) else ModelReply(content=said, model="scripted")
+        return self._journal[key]

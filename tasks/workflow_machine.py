@@ -1,0 +1,418 @@
+"""How is each thing done that a run of a workflow needs from outside?
+
+`Machine` asks models and reads and writes documents through the ports; what comes next and what an outcome means is
+decided in the domain. It knows nothing of Prefect.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import JsonValue
+
+from ..domain import asking, drafts, prompts, sequencer
+from ..domain.discovery import discover, relative
+from ..domain.errors import ModelBadOutput, UnsafePath
+from ..domain.model_calls import CallTags, ModelReply, ModelRequest, Value
+from ..domain.program import Program
+from ..domain.run_state import Asked, Assumption, Draft, InputFile, RunState, Told
+from ..domain.sequencer import World
+from ..domain.templates import fill_names
+from .ports import Ports
+
+OWN = ""  # the key of the workflow's own document among the drafts
+_ASSUMED = re.compile(r"\[ASSUMPTION:\s*(.+?)\s*\]", re.DOTALL)
+_OPEN = re.compile(r"\[OPEN:\s*(.+?)\s*\]", re.DOTALL)
+LEFTOVERS_AT_ONCE = 20
+
+
+class RunOptions(Value):
+    """How a run treats what usually a person does.
+
+    `asking`: "simulate" an expert, ask a person when the expert is "unsure", or always ask a "person".
+    """
+
+    asking: str = "simulate"
+    optional_steps: bool = True
+    validate_document: bool = True
+    max_step_visits: int = sequencer.MAX_STEP_VISITS
+
+
+@dataclass
+class Machine:
+    """Takes a run through one step."""
+
+    ports: Ports
+    program: Program
+    persona: prompts.Persona
+    options: RunOptions
+    tags: CallTags = field(default_factory=CallTags)
+
+    def run_step(self, state: RunState) -> RunState:
+        """The state when control leaves the step in which it stands, or the run waits, calls or ends."""
+        step = self.program.step_at(state.at)
+        while True:
+            state, need = sequencer.advance(self.program, state, self._world())
+            if isinstance(need, sequencer.StepDone):
+                return state
+            state = self._meet(state, need)
+            if state.status != "running" or self.program.step_at(state.at) != step:
+                return state
+
+    def finish(self, state: RunState) -> RunState:
+        """The state of a run that came to its end, with open placeholders filled and the checklist gone through."""
+        state = self._fill_leftovers(state)
+        written = bool(state.drafts) and state.status != "blocked"
+        if written and self.options.validate_document and self.program.workflow.checklist and not state.checks:
+            state = self._validate(state)
+        return state
+
+    # -- what is needed
+
+    def _meet(self, state: RunState, need: sequencer.Need) -> RunState:
+        match need:
+            case sequencer.Judge():
+                return self._judge(state, need)
+            case sequencer.Ask():
+                return self._ask(state, need)
+            case sequencer.Write():
+                return self._write(state, need)
+            case sequencer.Work():
+                return self._work(state, need)
+            case sequencer.Discover():
+                return sequencer.moved_on(self._discover(state))
+            case sequencer.Load():
+                return self._load(state, need.path)
+            case sequencer.Validate():
+                return sequencer.moved_on(self._validate(state, report=True))
+            case _:
+                return state
+
+    def _judge(self, state: RunState, need: sequencer.Judge) -> RunState:
+        request = prompts.judge_request(self._setting(state), state, need.condition, self._step(state))
+        state, reply = self._complete(state, request)
+        verdict = parsed(reply, request)
+        return sequencer.judged(self.program, state, bool(verdict.get("holds")), str(verdict.get("reason", "")))
+
+    def _ask(self, state: RunState, need: sequencer.Ask) -> RunState:
+        facts = {name: value for name, value in state.variables.items() if name not in state.given}
+        known = asking.known_answer(need.question, need.response, state.given, facts)
+        if known:
+            return sequencer.answered(
+                self.program, state, known.answer, assumed=False, fact=f"{need.question} → {known.answer}"
+            )
+        if need.optional:
+            return sequencer.answered(self.program, state, "", assumed=False)
+        sources = self._onboarding()
+        request = prompts.question_request(self._setting(state), state, need.question, self._step(state), sources)
+        state, reply = self._complete(state, request)
+        said = parsed(reply, request)
+        answer, confidence = str(said.get("answer", "")).strip(), _number(said.get("confidence"))
+        reason = str(said.get("reason", ""))
+        quoted = asking.quoted_in(str(said.get("quote", "")), [*sources, *self._documents(state)])
+        if quoted:
+            return sequencer.answered(
+                self.program, state, answer, assumed=False, fact=f"{need.question} → {answer} ({quoted})"
+            )
+        threshold = self.ports.config.settings.escalation_threshold
+        if asking.needs_person(confidence, threshold, self.options.asking):
+            asked = Asked(
+                question=need.question, response=need.response, step=self._step(state), recommendation=answer,
+                reasoning=reason, confidence=max(0.0, min(1.0, confidence)),
+            )  # fmt: skip
+            return state.model_copy(update={"question": asked, "status": "waiting"})
+        return sequencer.answered(self.program, state, answer, assumed=True, reason=reason)
+
+    def _write(self, state: RunState, need: sequencer.Write) -> RunState:
+        key = self._key(state, need.file)
+        document = self._composed(state, key)
+        path = self.path_of(state, key)
+        request = prompts.section_request(self._setting(state), state, need.section, self._step(state), path, document)
+        state, reply = self._complete(state, request)
+        text = drafts.tidy(reply.content)
+        if not text:
+            raise ModelBadOutput(f"The section {need.section!r} came back empty.", remedy="Run the workflow again.")
+        state = self._put(state, key, self._section_key(state, need.section), text)
+        self.save(state, key)
+        return sequencer.written(self.program, state, text)
+
+    def _work(self, state: RunState, need: sequencer.Work) -> RunState:
+        step = self.program.workflow.steps[self.program.step_at(state.at)]
+        document = self._composed(state, OWN) if OWN in state.drafts else ""
+        folder = self._folder(state)
+        number = step.number or str(self.program.step_at(state.at) + 1)
+        request = prompts.work_request(self._setting(state), state, number, need.step, document, folder)
+        state, reply = self._complete(state, request)
+        return self._reported(state, parsed(reply, request), need.step, step.title)
+
+    def _reported(self, state: RunState, said: Mapping[str, Any], step: str, heading: str) -> RunState:
+        report = str(said.get("report", "")).strip()
+        state = sequencer.worked(state, report, step)
+        values = {str(v["name"]): v["value"] for v in _dicts(said.get("variables")) if v.get("name")}
+        assumed = tuple(Assumption(question="", answer=text, step=step) for text in _strings(said.get("assumptions")))
+        state = state.model_copy(
+            update={
+                "variables": {**state.variables, **values},
+                "assumptions": (*state.assumptions, *assumed),
+                "open_questions": (*state.open_questions, *_strings(said.get("open_questions"))),
+            }
+        )
+        if text := str(said.get("document", "")).strip():
+            state = self._put(state, OWN, heading or step, drafts.tidy(text))
+            self.save(state, OWN)
+        for file in _dicts(said.get("files")):
+            state = self._file(state, str(file.get("path", "")), str(file.get("text", "")))
+        if stop := str(said.get("stop", "")).strip():
+            return state.end("blocked", f"{step}: {stop}")
+        return state
+
+    def _file(self, state: RunState, path: str, text: str) -> RunState:
+        path = relative(path)
+        if not self._allowed(state, path):
+            note = f"The model wanted to write {path!r}, which is outside of the folders that this workflow may write."
+            return state.model_copy(update={"open_questions": (*state.open_questions, note)})
+        try:
+            self.ports.documents.write(path, text if text.endswith("\n") else text + "\n")
+        except UnsafePath as refused:
+            return state.model_copy(update={"open_questions": (*state.open_questions, refused.message)})
+        return state.model_copy(update={"files": {**state.files, path: text if text.endswith("\n") else text + "\n"}})
+
+    def _discover(self, state: RunState) -> RunState:
+        workflow, documents = self.program.workflow, self.ports.documents
+        found = discover(
+            workflow.input_patterns, state.known(), documents.glob, documents.read,
+            own=self.path_of(state, OWN) if workflow.template else "",
+            whole_first=str(workflow.variables.get("input_discovery", "")) == "whole_first",
+        )  # fmt: skip
+        inputs = dict(state.inputs)
+        variables: dict[str, JsonValue] = dict(state.variables)
+        for group, paths in found.items():
+            inputs[group] = tuple(self._input(path) for path in paths)
+            variables[f"{group}_content"] = f"the document {', '.join(paths)}" if paths else ""
+        return state.model_copy(update={"inputs": inputs, "variables": variables})
+
+    def _load(self, state: RunState, path: str) -> RunState:
+        paths = self._matching(path)
+        if paths and not any(file.path in paths for files in state.inputs.values() for file in files):
+            inputs = {**state.inputs, f"file {path}": tuple(self._input(one) for one in paths[:20])}
+            state = state.model_copy(update={"inputs": inputs})
+        told = list(state.told)
+        if told and told[-1].kind == "action":  # reading is done: it need not be asked of a model
+            told[-1] = Told(kind="guidance", text=f"{told[-1].text} (done: {', '.join(paths) or path})")
+        return state.model_copy(update={"told": tuple(told)})
+
+    def _validate(self, state: RunState, *, report: bool = False) -> RunState:
+        checklist = self.program.workflow.checklist
+        if not checklist:
+            return state
+        documents = [
+            prompts.Source(self.path_of(state, key) or key, self._composed(state, key)) for key in state.drafts
+        ]
+        request = prompts.checklist_request(self._setting(state), checklist, documents)
+        state, reply = self._complete(state, request)
+        checks = {
+            str(item.get("item", "")): str(item.get("verdict", ""))
+            for item in _dicts(parsed(reply, request).get("items"))
+        }
+        state = state.model_copy(update={"checks": checks})
+        if report:
+            lines = [f"- {verdict}: {item}" for item, verdict in checks.items()]
+            passed = sum(verdict == "PASS" for verdict in checks.values())
+            text = "\n".join(
+                [f"# Validation of {self.program.workflow.name}", "", f"Passed: {passed}/{len(checks)}", "", *lines]
+            )
+            state = self._file(state, f"{self._folder(state)}/validation-report-{state.today or 'latest'}.md", text)
+        return state
+
+    def _fill_leftovers(self, state: RunState) -> RunState:
+        draft = state.drafts.get(OWN)
+        if draft is None or state.status != "complete":
+            return state
+        names = drafts.open_placeholders(draft, state.known())
+        for start in range(0, len(names), LEFTOVERS_AT_ONCE):
+            asked = names[start : start + LEFTOVERS_AT_ONCE]
+            request = prompts.leftovers_request(self._setting(state), state, asked, self._composed(state, OWN))
+            state, reply = self._complete(state, request)
+            for name, text in parsed(reply, request).items():
+                if name in asked and str(text).strip():
+                    state = self._put(state, OWN, name, str(text))
+        missing = drafts.compose(state.drafts[OWN], state.known(), final=True).missing
+        if missing:
+            note = f"Nothing filled {', '.join(missing)} in {self.path_of(state, OWN)}."
+            state = state.model_copy(update={"open_questions": (*state.open_questions, note)})
+        self.save(state, OWN)
+        return state
+
+    # -- documents
+
+    def path_of(self, state: RunState, key: str) -> str:
+        """The path of a draft, relative to the project; "" for a workflow without a document."""
+        name = key or str(self.program.workflow.variables.get("default_output_file") or "")
+        name = fill_names(
+            str(state.variables.get("default_output_file") or name) if key == OWN else name, state.known()
+        )
+        name = re.sub(r"\{\{?\s*([\w.\-]+)\s*\}?\}", lambda found: found[1].replace("_", "-"), name)
+        return relative(name)
+
+    def save(self, state: RunState, key: str) -> None:
+        """Write a draft as it stands; nothing happens when it has no path or stands there already."""
+        path = self.path_of(state, key)
+        if path:
+            text = self._composed(state, key)
+            if self.ports.documents.read(path) != text:
+                self.ports.documents.write(path, text)
+
+    def _composed(self, state: RunState, key: str) -> str:
+        draft = state.drafts.get(key) or Draft(template=self.program.workflow.template if key == OWN else "")
+        return drafts.compose(draft, state.variables, final=state.status == "complete").text
+
+    def _put(self, state: RunState, key: str, name: str, text: str) -> RunState:
+        draft = state.drafts.get(key) or Draft(template=self.program.workflow.template if key == OWN else "")
+        assumed = tuple(
+            Assumption(question="", answer=found, step=self._step(state)) for found in _ASSUMED.findall(text)
+        )
+        return state.model_copy(
+            update={
+                "drafts": {**state.drafts, key: drafts.put(draft, name, text)},
+                "assumptions": (*state.assumptions, *(a for a in assumed if a not in state.assumptions)),
+                "open_questions": tuple(dict.fromkeys((*state.open_questions, *_OPEN.findall(text)))),
+            }
+        )
+
+    def _key(self, state: RunState, file: str) -> str:
+        path = relative(file) if file else ""
+        return OWN if not path or path == self.path_of(state, OWN) or "{" in path else path
+
+    def _section_key(self, state: RunState, section: str) -> str:
+        """The section's name; within a for-each, one of its own for each item."""
+        if not state.loops:
+            return section
+        return f"{section} {' '.join(str(loop.items[loop.index])[:40] for loop in state.loops)}"
+
+    def _input(self, path: str) -> InputFile:
+        text = self.ports.documents.read(path) or ""
+        return InputFile(path=path, sha256=hashlib.sha256(text.encode()).hexdigest())
+
+    def _matching(self, path: str) -> list[str]:
+        documents = self.ports.documents
+        path = relative(path)
+        if "*" not in path and documents.read(path) is not None:
+            return [path]
+        return documents.glob([path] if "/" in path else [path, f"**/{path}"])
+
+    def _exists(self, path: str) -> bool | None:
+        path = relative(path)
+        if not path or "{" in path:
+            return None
+        try:
+            return self.ports.documents.exists(path) if "*" not in path and "/" in path else bool(self._matching(path))
+        except UnsafePath:
+            return None
+
+    def _folder(self, state: RunState) -> str:
+        folder = state.variables.get("output_folder") or self.ports.config.settings.planning_folder
+        return relative(str(folder))
+
+    def _allowed(self, state: RunState, path: str) -> bool:
+        settings = self.ports.config.settings
+        folders = {self._folder(state), settings.planning_folder, settings.stories_folder}
+        folders |= {
+            relative(str(v)) for k, v in state.variables.items() if k.endswith(("_folder", "_artifacts", "_dir")) and v
+        }
+        return any(
+            path.startswith(folder.rstrip("/") + "/") for folder in folders if folder not in {"", "."}
+        ) and not path.startswith("../")
+
+    # -- what requests share
+
+    def _setting(self, state: RunState) -> prompts.Setting:
+        workflow, config = self.program.workflow, self.ports.config
+        return prompts.Setting(
+            workflow=workflow.name,
+            description=workflow.description,
+            persona=self.persona,
+            rules=tuple(fill_names(rule, state.known()) for rule in workflow.critical),
+            documents=tuple(self._documents(state)),
+            language=str(state.variables.get("document_output_language") or ""),
+            project=str(state.variables.get("project_name") or config.project.name),
+            project_level=config.project.level,
+            max_context_tokens=config.settings.max_context_tokens,
+            tags=self.tags.model_copy(update={"workflow": workflow.name, "step": self._step(state)}),
+        )
+
+    def _documents(self, state: RunState) -> list[prompts.Source]:
+        paths = dict.fromkeys(file.path for files in state.inputs.values() for file in files)
+        return [prompts.Source(path, self.ports.documents.read(path) or "") for path in paths]
+
+    def _onboarding(self) -> list[prompts.Source]:
+        paths = self.ports.documents.glob(self.ports.config.onboarding) if self.ports.config.onboarding else []
+        return [prompts.Source(path, self.ports.documents.read(path) or "") for path in paths]
+
+    def _world(self) -> World:
+        return World(
+            exists=self._exists,
+            optional_steps=self.options.optional_steps,
+            max_step_visits=self.options.max_step_visits,
+        )
+
+    def _step(self, state: RunState) -> str:
+        return sequencer.step_name(self.program, self.program.step_at(state.at))
+
+    def _complete(self, state: RunState, request: ModelRequest) -> tuple[RunState, ModelReply]:
+        reply = self.ports.models.complete(request)
+        return state.model_copy(update={"model_calls": state.model_calls + 1}), reply
+
+
+def parsed(reply: ModelReply, request: ModelRequest) -> Mapping[str, Any]:
+    """The object that an answer with a schema holds.
+
+    Raises:
+        ModelBadOutput: there is none.
+    """
+    if isinstance(reply.parsed, Mapping):
+        return reply.parsed
+    text = reply.content.strip()
+    start, end = text.find("{"), text.rfind("}")
+    if 0 <= start < end:
+        try:
+            value = json.loads(text[start : end + 1])
+        except ValueError:
+            value = None
+        if isinstance(value, dict):
+            return value
+    raise ModelBadOutput(
+        f"The answer to {request.messages[0].content.splitlines()[0]!r} is not the JSON object asked for."
+    )
+
+
+def machine_for(
+    ports: Ports, program: Program, persona: prompts.Persona, options: RunOptions, run: str = ""
+) -> Machine:
+    """The machine of a project, its calls tagged with project and run."""
+    tags = CallTags(project=ports.config.project.id or ports.config.project.name, run=run)
+    return Machine(ports, program, persona, options, replace_tags(tags, program))
+
+
+def replace_tags(tags: CallTags, program: Program) -> CallTags:
+    """Tags that also name the workflow's phase, where it says one."""
+    return tags.model_copy(update={"phase": str(program.workflow.variables.get("phase") or "")})
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _strings(value: object) -> list[str]:
+    return [str(item) for item in value if str(item).strip()] if isinstance(value, list) else []
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return 0.0
