@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_FENCE = re.compile(r" {0,3}(`{3,}(?![^`]*`)|~{3,})")
+_ITEM = re.compile(r"(\s*)(?:[-*+]|\d+[.)])\s+(?:\[([ xX])\]\s*)?(.*)")
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,8 @@ def find_sections(text: str) -> tuple[Section, ...]:
     heads: list[tuple[int, str, int, int, int]] = []
     at, fence = 0, ""
     for number, line in enumerate(split_lines(text), 1):
-        mark = _FENCE.match(line)
-        if mark and not fence:
-            fence = mark[1]
-        elif mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-            fence = ""
-        elif not fence and not mark and (found := _HEADING.fullmatch(line.rstrip("\r\n"))):
+        before, fence = fence, _fence_after(fence, line)
+        if not before and not fence and (found := _HEADING.fullmatch(line.rstrip("\r\n"))):
             heads.append((len(found[1]), found[2].strip(), number, at, at + len(line)))
         at += len(line)
     sections = []
@@ -90,16 +87,12 @@ def replace_body(text: str, section: Section, body: str, *, own: bool = True) ->
 def as_prose(text: str, *, deepest_kept: int = 7) -> str:
     """A foreign text made safe to stand inside a section: its headings above `deepest_kept` are escaped, an open fence
     is closed. By default no heading is kept."""
-    lines, fence = [], ""
+    lines: list[str] = []
+    fence = ""
     for line in text.strip().splitlines():
-        mark = _FENCE.match(line)
-        if mark and not fence:
-            fence = mark[1]
-        elif mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-            fence = ""
-        elif not fence and (found := _HEADING.fullmatch(line)) and len(found[1]) < deepest_kept:
-            line = "\\" + line
-        lines.append(line)
+        before, fence = fence, _fence_after(fence, line)
+        heading = None if before or fence else _HEADING.fullmatch(line)
+        lines.append("\\" + line if heading and len(heading[1]) < deepest_kept else line)
     return "\n".join([*lines, *([fence] if fence else [])])
 
 
@@ -114,19 +107,32 @@ def append_section(text: str, heading: str, body: str, before: Section | None = 
 
 
 def list_items(text: str) -> Iterator[tuple[int, str, bool | None, int]]:
-    """The list items of a text: indent, text with its continuation lines, ticked (None without a box), line from 0."""
+    """The list items outside fences: indent, text with its continuation lines, ticked (None: no box), line from 0."""
     item: tuple[int, str, bool | None, int] | None = None
-    for number, line in enumerate(text.splitlines()):
-        found = re.fullmatch(r"(\s*)(?:[-*+]|\d+[.)])\s+(?:\[([ xX])\]\s*)?(.*)", line)
+    fence = ""
+    for number, line in enumerate(text.split("\n")):
+        before, fence = fence, _fence_after(fence, line)
+        found = None if before or fence else _ITEM.fullmatch(line.rstrip())
+        goes_on = line[:1].isspace() and not line.lstrip().startswith("<!--") and not before and not fence
         if found:
             if item:
                 yield item
             box = None if found[2] is None else found[2] in "xX"
             item = (len(found[1].expandtabs(4)), found[3].strip(), box, number)
-        elif item and line.strip() and line[:1].isspace() and not line.lstrip().startswith("<!--"):
+        elif item and line.strip() and goes_on:
             item = (item[0], f"{item[1]} {line.strip()}", item[2], item[3])
         elif item and line.strip():
             yield item
             item = None
     if item:
         yield item
+
+
+def _fence_after(fence: str, line: str) -> str:
+    """The fence that is open once this line is read, "" if none."""
+    mark = _FENCE.match(line)
+    if not mark:
+        return fence
+    if not fence:
+        return mark[1]
+    return "" if mark[1].startswith(fence) and not line.strip().strip(fence[0]) else fence

@@ -154,13 +154,12 @@ def read_files(lines: Iterable[str]) -> FileClaims:
 def _path_of(part: str) -> tuple[str, str]:
     """The path that stands first in a piece, and the comment around it; ("", …) when there is none."""
     quoted = re.search(r"`([^`]+)`", part)
-    candidate = (
-        quoted[1].strip() if quoted else part.split("(")[0].split(" - ")[0].split(" – ")[0].split(" -- ")[0].strip()
-    )
-    candidate = candidate.split(": ")[-1].strip().removeprefix("./")
-    if not _PATH.fullmatch(candidate) or not re.search(r"[./]", candidate) or ".." in candidate.split("/"):
-        return "", part
-    return candidate, part.replace(candidate, "")
+    pieces = [quoted[1]] if quoted else re.split(r":\s|\s[-–—]+\s|\s?\(", part)
+    for piece in pieces:
+        path = piece.strip().removeprefix("./")
+        if _PATH.fullmatch(path) and re.search(r"[./]", path) and ".." not in path.split("/"):
+            return path, part.replace(path, "")
+    return "", part
 
 
 def mentioned_paths(text: str) -> tuple[str, ...]:
