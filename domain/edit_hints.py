@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 
 from .edit_places import NUMBERED, Lines, numbered
 
 SHOWN_LINES = 30
+NEARLY = 0.7
 ELISION = re.compile(
     r"(?:#|//|/\*|--|<!--|;)?\s*(?:\.\.\.|…)[^\w.]*"
     r"(?:(?:the )?(?:rest|existing|remaining|other|same|unchanged|previous|more)\b.*)?"
@@ -17,37 +20,45 @@ QUOTES = re.compile("[\u2018\u2019\u201c\u201d\u00a0\u2013\u2014]")
 
 
 def closest(text: str, search: str) -> str:
-    """The lines of `text` most like `search`, with their numbers, and the first line that differs."""
+    """The lines of `text` most like `search`, with their numbers, and the first line that differs.
+
+    A second place is shown when it is nearly as like.
+    """
     lines, wanted = Lines(text), [row.strip() for row in search.strip("\n").split("\n")]
     have = [row.strip("\ufeff").strip() for row in lines.rows[: lines.count]]
     if not any(have):
         return "The file is empty."
-    start = _best_window(have, wanted)
+    (start, score), *others = _best_windows(have, wanted)
     shown = lines.rows[start : min(start + min(len(wanted), SHOWN_LINES), lines.count)]
-    at, mine = _first_difference(have[start : start + len(wanted)], wanted)
     said = f"The closest lines are {start + 1} to {start + len(shown)}:\n{numbered(shown, start + 1)}\n"
-    if mine is not None:
-        theirs = lines.rows[start + at] if start + at < lines.count else None
-        said += (
-            f"Line {start + at + 1} is {_short(theirs)} where the search text has {_short(mine)}."
-            if theirs is not None
-            else f"The file ends before the search text's line {at + 1}: {_short(mine)}."
-        )
+    at, mine = _first_difference(have[start : start + len(wanted)], wanted)
+    if mine is not None and start + at < lines.count:
+        said += f"Line {start + at + 1} is {_short(lines.rows[start + at])} where the search text has {_short(mine)}."
+    elif mine is not None:
+        said += f"The file ends before the search text's line {at + 1}: {_short(mine)}."
+    for other, second in others:
+        if second >= score * NEARLY:
+            rows = lines.rows[other : min(other + min(len(wanted), SHOWN_LINES // 3), lines.count)]
+            said += f"\nNearly as close, from line {other + 1}:\n{numbered(rows, other + 1)}"
     return said
 
 
-def _best_window(have: Sequence[str], wanted: Sequence[str]) -> int:
-    """The index of the line from which as many lines as wanted are most like those wanted; the first of equals."""
-    like = {row: _likeness(row, wanted) for row in set(have)}
-    size = len(wanted)
-    best, best_at = -1.0, 0
-    for start in range(max(1, len(have) - size + 1)):
-        window = have[start : start + size]
-        score = sum(1.0 if mine == theirs and mine else 0.0 for mine, theirs in zip(wanted, window, strict=False))
-        score += sum(like[row] for row in window) / 4
-        if score > best + 1e-9:
-            best, best_at = score, start
-    return best_at
+def _best_windows(have: Sequence[str], wanted: Sequence[str]) -> list[tuple[int, float]]:
+    """The two best places (line index, score), apart from each other; of equals, the first comes first.
+
+    A line that is wanted counts the more the fewer lines of the file are like it; others count by their words.
+    """
+    often, needed, size = Counter(have), set(wanted) - {""}, len(wanted)
+    worth = {row: 1 / often[row] if row in needed else _likeness(row, wanted) / 4 for row in often}
+    sums = [0.0, *accumulate(worth[row] for row in have)]
+    scores = []
+    for start in range(len(have)):
+        opens = 0.5 * worth[have[start]] if wanted[0] and have[start] == wanted[0] else 0.0
+        scores.append(round(sums[min(start + size, len(have))] - sums[start] + opens, 9))
+    best = max(range(len(have)), key=lambda at: (scores[at], -at))
+    apart = [at for at in range(len(have)) if abs(at - best) >= size]
+    second = max(apart, key=lambda at: (scores[at], -at), default=None)
+    return [(best, scores[best]), *([(second, scores[second])] if second is not None else [])]
 
 
 def _likeness(row: str, wanted: Sequence[str]) -> float:

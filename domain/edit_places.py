@@ -72,13 +72,17 @@ def exact_starts(text: str, search: str) -> tuple[list[int], list[int]]:
 
 
 def exact_place(text: str, start: int, search: str, replace: str) -> Place | None:
-    """The place of a search text that stands at `start`; None if it begins inside a line's indentation and the
-    replacement's further lines may have lost theirs. Only what differs from the replacement changes.
+    """The place of a search text that stands at `start`; only what differs from the replacement changes.
+
+    None if it begins inside a line's indentation and the replacement's further lines may have lost theirs, or if it
+    covers several lines from the first one's beginning, but not the last one to its end: that line has changed since.
     """
     lines, end = Lines(text), start + len(search)
     first = lines.number(start)
     before = text[lines.offsets[first - 1] : start].removeprefix("\ufeff")
     if before and not before.strip() and not _keeps_indentation(before, search, replace):
+        return None
+    if not before.strip() and "\n" in search and not search.endswith("\n") and text[end : end + 1].strip("\n"):
         return None
     replace = same_line_end(text, start, end, search, replace)
     head = _shared(search, replace)

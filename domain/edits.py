@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Literal
 
 from . import edit_hints
+from .edit_done import stands_inside, stands_instead
 from .edit_places import (
     NUMBERED,
     Lines,
@@ -28,7 +29,6 @@ from .edit_places import (
 )
 
 SHOWN_PLACES = 6
-TELLING_SIGNS = 3  # a replacement of fewer letters stands in many files by chance
 
 
 @dataclass(frozen=True)
@@ -113,24 +113,18 @@ def _find(text: str, search: str, new: str) -> _Found:
     elided = edit_hints.elision(search, new)
     if elided:
         return _refused(f"The replacement leaves lines out with {elided!r}: give every line as it shall be.")
-    refusal: _Found | None = None
+    if stands_inside(text, search, new):
+        return _already()
     for reading in READINGS:
         read = reading(search, new)
-        if read is None:
-            continue
-        found = _look(text, *read)
-        if found is not None and found.outcome.status != "refused":
-            return found
-        refusal = refusal or found
+        found = _look(text, *read) if read is not None else None
         if found is not None:
-            break
-    return refusal or _missing(text, search)
+            return found
+    return _already() if stands_instead(text, search, new) else _missing(text, search)
 
 
 def _look(text: str, search: str, new: str) -> _Found | None:
     """What comes of one reading of an edit; None if its search text is nowhere."""
-    if _is_there_already(text, search, new):
-        return _already()
     whole, inside = exact_starts(text, search)
     if len(whole) > 1:
         return _refuse_places(text, [Lines(text).number(at) for at in whole])
@@ -145,7 +139,7 @@ def _look(text: str, search: str, new: str) -> _Found | None:
         loosely = loose_place(text, loose[0], search, new)
         return _found("whitespace", loosely) if loosely else _refuse_indentation(text, loose[0], search)
     if whole:
-        return _refuse_indentation(text, Lines(text).number(whole[0]) - 1, search)
+        return _refuse_part(text, whole[0], search)
     if inside:
         at = Lines(text).number(inside[0])
         return _refused(f"The search text stands only inside a longer word, in line {at}:\n" + _show(text, [at]))
@@ -160,21 +154,6 @@ def _found(status: Literal["exact", "whitespace"], place: Place) -> _Found:
 
 def _already() -> _Found:
     return _Found(Applied("already", message="the file reads like the replacement already; nothing was changed."))
-
-
-def _is_there_already(text: str, search: str, new: str) -> bool:
-    """Whether the replacement stands in the text, once, and the search text nowhere but inside it."""
-    if len(re.sub(r"\W", "", new)) < TELLING_SIGNS:
-        return False
-    if search == new:
-        return len(exact_starts(text, search)[0]) == 1
-    there, _ = exact_starts(text, new)
-    if len(there) != 1:
-        return False
-    wholes, _ = exact_starts(text, search)
-    if any(not there[0] <= at <= at + len(search) <= there[0] + len(new) for at in wholes):
-        return False
-    return bool(wholes) or not loose_starts(text, search)
 
 
 def _fill(text: str, new: str) -> _Found:
@@ -212,6 +191,20 @@ def _refuse_indentation(text: str, at: int, search: str) -> _Found:
         "indentation is not certain. Give search and replacement as whole lines, indented like the file:\n"
         f"{numbered(rows, at + 1)}",
         at + 1,
+    )
+
+
+def _refuse_part(text: str, start: int, search: str) -> _Found:
+    lines = Lines(text)
+    first, last = lines.number(start), lines.number(start + len(search) - 1)
+    if first == last:
+        return _refuse_indentation(text, first - 1, search)
+    return _refused(
+        f"The search text's last line is only a part of line {last}. Give whole lines:\n"
+        + numbered(
+            lines.rows[first - 1 : last][-edit_hints.SHOWN_LINES :], max(first, last - edit_hints.SHOWN_LINES + 1)
+        ),
+        first,
     )
 
 
