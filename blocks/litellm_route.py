@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -56,8 +57,7 @@ class LitellmRoute:
         endpoint = self._endpoints.get(provider, Endpoint())
         if abilities.schema_native is None and request.schema_ is not None:
             abilities = abilities.model_copy(update={"schema_native": bool(litellm.supports_response_schema(name))})
-        began = time.monotonic()
-        first: list[float] = []
+        began, first, stream = time.monotonic(), list[float](), None
         try:
             stream = litellm.completion(
                 **wire_openai.body(request, name, abilities),
@@ -76,6 +76,8 @@ class LitellmRoute:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the library raises is sorted here, in one place
             raise self._sorted(error, provider or "litellm") from None
+        finally:
+            _close(stream)
         return reply.model_copy(update={"ttft_s": first[0] if first else None})
 
     def _sorted(self, error: Exception, provider: str) -> ModelError:
@@ -102,10 +104,36 @@ def _headers(error: Any) -> dict[str, str]:
 
 
 def _watched(stream: Any, abort: Abort, first: list[float], began: float) -> Iterator[Any]:
-    abort.closes(stream)
+    abort.closes(_Closing(stream))
     for chunk in stream:
         if not first:
             first.append(time.monotonic() - began)
         if abort.aborted:
             raise ModelTimeout
         yield chunk
+
+
+class _Closing:
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def close(self) -> None:
+        _close(self._stream)
+
+
+_INSIDE = ("completion_stream", "streaming_response", "response_iterator", "response")
+
+
+def _close(stream: Any, depth: int = 4) -> None:
+    """Close a stream and those inside it, the innermost first; litellm itself leaves them to the garbage collector.
+
+    The collector may then close one in the middle of another request, in a thread that holds the connection pool's
+    lock, and that lock cannot be taken twice: the whole process would hang at its next call.
+    """
+    if stream is None or not depth:
+        return
+    for name in _INSIDE:
+        _close(getattr(stream, name, None), depth - 1)
+    if close := getattr(stream, "close", None):
+        with contextlib.suppress(Exception):  # a generator that runs in another thread cannot be closed from here
+            close()
