@@ -28,7 +28,7 @@ def why_protected(path: str, *, stories_folder: str = "docs/stories", planned: I
 
     `planned` are paths that the story names: they open the CI configuration, and nothing else that is protected.
     """
-    folded = fold(path)
+    folded, planned = fold(path), tuple(planned)
     for pattern, reason in PROTECTED:
         if re.fullmatch(pattern, folded):
             return reason
@@ -36,7 +36,7 @@ def why_protected(path: str, *, stories_folder: str = "docs/stories", planned: I
         return "a story's file and status are written by the orchestrator; put notes into `finish`"
     if re.fullmatch(CI, folded) and folded not in {fold(name) for name in planned}:
         return "the CI configuration is changed only by a story that names the file"
-    return protection(path)
+    return protection(path, planned=planned)
 
 
 def clean_path(path: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 
 from .errors import UnsafePath
 
@@ -20,16 +21,17 @@ SECRET = re.compile(r"(?:^|/)(?:\.git|\.ssh|\.netrc|\.pypirc|\.npmrc|\.gitconfig
 # Written by an agent, these run code or change rules elsewhere: on the person's machine, in their editor, in CI, in us.
 STEERING = re.compile(
     r"(?:^|/)(?:\.gitmodules|\.gitattributes|\.husky|\.vscode|\.idea|\.claude|\.cursor|\.devcontainer"
-    r"|\.github/(?:workflows|actions)|\.gitlab-ci\.yml|\.pre-commit-config\.yaml|\.bmad|\.bmad-escalations)(?:/|$)"
+    r"|\.pre-commit-config\.yaml|\.bmad|\.bmad-escalations)(?:/|$)"
 )
+PIPELINES = re.compile(r"(?:^|/)(?:\.github/(?:workflows|actions)|\.gitlab-ci\.ya?ml)(?:/|$)")
 SHORT_GIT = re.compile(r"^git~\d+$")
 
 
-def check_path(path: object, *, writing: bool = True) -> tuple[str, ...]:
+def check_path(path: object, *, writing: bool = True, planned: Collection[str] = ()) -> tuple[str, ...]:
     """The segments of a relative path with "/" between them, if it is safe to use inside of a root.
 
     Reading is allowed where only writing would be dangerous (CI workflows, editor settings, attributes), and never
-    where secrets or git's own files are kept.
+    where secrets or git's own files are kept. `planned` are paths that a person named: they open CI workflows.
 
     Raises:
         UnsafePath: saying which rule it breaks.
@@ -64,17 +66,18 @@ def check_path(path: object, *, writing: bool = True) -> tuple[str, ...]:
     folded = fold(path)
     if any(part in ("", ".", "..") for part in folded.split("/")):
         raise refuse("it becomes a dot segment once its signs are folded")
-    if why := protection(path, writing=writing):
+    if why := protection(path, writing=writing, planned=planned):
         raise refuse(why)
     return parts
 
 
-def protection(path: str, *, writing: bool = True) -> str:
+def protection(path: str, *, writing: bool = True, planned: Collection[str] = ()) -> str:
     """Why a relative path is protected, "" if it is not. Also for paths that a command touched, not a model."""
     folded = fold(path)
     if SECRET.search(folded):
         return "it is git's own or may hold secrets"
-    if writing and STEERING.search(folded):
+    pipeline = PIPELINES.search(folded) and folded not in {fold(name) for name in planned}
+    if writing and (pipeline or STEERING.search(folded)):
         return "it steers tools outside of the sandbox; only a person changes it"
     return ""
 
