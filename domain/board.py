@@ -13,7 +13,9 @@ from typing import Literal
 import yaml
 
 from .board_import import entries_of_list
-from .board_lines import SECTION, Board, Entry, Layout, lay_out, metadata, read_rows
+from .board_lines import SECTION, Layout, lay_out, metadata, read_rows
+from .board_lines import Board as Board
+from .board_lines import Entry as Entry
 from .errors import DocumentError
 from .keys import KeyParts, epic_key, read_key, retrospective_key
 from .statuses import (
