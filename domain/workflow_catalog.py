@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from .agent_reader import is_agent_skill
 from .resolver import INSTALLED
 
-_ENTRY = re.compile(r"^(?:workflow(?:-(?!.*template)[\w-]+)?\.(?:ya?ml|md|xml)|SKILL\.md)$")
+_NAMED = re.compile(r"^workflow-[\w-]+\.(?:md|ya?ml|xml)$")
 _RANK = {"workflow.yaml": 0, "workflow.yml": 0, "SKILL.md": 1, "workflow.md": 2, "workflow.xml": 3}
-_ASIDE = frozenset({
-    "templates", "template", "fixtures", "tests", "test", "node_modules", ".git", "docs", "website", "tools",
-    "web-bundles", ".claude", ".cursor",
-})  # fmt: skip  # folders whose files only look like workflows
+_ASIDE = re.compile(
+    r"^(?:.*[-_]?templates?|fixtures|tests?|node_modules|\.git|docs|website|tools|web-bundles|commands)$"
+)
 _LAYERS = frozenset({"src", "modules", "workflows", "workflows-legacy", "tasks", "skills", "agents", *INSTALLED})
+_ENGINE = re.compile(r"(?:^|/)core/tasks/workflow\.xml$")  # upstream's engine is a prompt; ours is code
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,20 @@ class FoundWorkflow:
 
 def find_workflows(files: Mapping[str, str]) -> tuple[FoundWorkflow, ...]:
     """All workflows among `files` (relative paths to texts), sorted by id."""
-    entries = list(_entries(files))
+    modules = _manifest(files)
+    entries = [(path, modules.get(_name(path)) or _module(path)) for path in sorted(_entries(files))]
     taken: dict[str, list[str]] = {}
-    for path in entries:
-        taken.setdefault(f"{_module(path)}/{_name(path)}", []).append(path)
+    for path, module in entries:
+        taken.setdefault(f"{module}/{_name(path)}", []).append(path)
+    longer: dict[str, list[str]] = {}
+    for path, _ in entries:
+        longer.setdefault(_long(path), []).append(path)
     found = []
-    for short, paths in taken.items():
-        for path in paths:
-            role: Literal["workflow", "task"] = "task" if "tasks" in path.split("/") else "workflow"
-            found.append(FoundWorkflow(short if len(paths) == 1 else _long(path), path, _module(path), role))
+    for path, module in entries:
+        short, long = f"{module}/{_name(path)}", _long(path)
+        name = short if len(taken[short]) == 1 else long if len(longer[long]) == 1 else _whole(path)
+        role: Literal["workflow", "task"] = "task" if "tasks" in path.split("/") else "workflow"
+        found.append(FoundWorkflow(name, path, module, role))
     return tuple(sorted(found, key=lambda f: (f.id, f.path)))
 
 
@@ -61,39 +69,41 @@ def pick(found: Iterable[FoundWorkflow], asked: str) -> tuple[FoundWorkflow, ...
 def _entries(files: Mapping[str, str]) -> Iterable[str]:
     folders: dict[str, list[str]] = {}
     for path in files:
-        if not _ASIDE.intersection(path.split("/")[:-1]):
+        if not any(_ASIDE.match(part) for part in path.split("/")[:-1]) and not _ENGINE.search(path):
             folders.setdefault(posixpath.dirname(path), []).append(path)
-    for folder, paths in folders.items():
-        names = [p for p in paths if _ENTRY.match(posixpath.basename(p)) and not _is_agent(p, files)]
-        main = sorted((p for p in names if posixpath.basename(p) in _RANK), key=lambda p: _RANK[posixpath.basename(p)])
-        yield from main[:1]
-        yield from (p for p in names if p not in main)
-        for path in paths:
-            if path not in names and _is_named_workflow(path, files[path], folder):
-                yield path
+    skills: set[str] = set()
+    for folder, paths in sorted(folders.items()):
+        main = sorted((p for p in paths if posixpath.basename(p) in _RANK), key=lambda p: _RANK[posixpath.basename(p)])
+        main = [p for p in main if not (p.endswith("SKILL.md") and is_agent_skill(p, files))][:1]
+        if main and "/skills/" in f"/{folder}/" and f".{folder}".startswith(".."):
+            # several tools of one project hold copies of the same skills
+            main = [] if _name(main[0]) in skills else main
+            skills.add(posixpath.basename(folder))
+        yield from main
+        yield from (p for p in paths if posixpath.basename(p) not in _RANK and _is_workflow(p, files[p], folder))
 
 
-def _is_named_workflow(path: str, text: str, folder: str) -> bool:
-    """Whether a file of another name is a workflow: a workflow file beside its parent's, or a task."""
+def _is_workflow(path: str, text: str, folder: str) -> bool:
+    """Whether a file of another name is a workflow: one of several in a folder, one below its parent's, or a task."""
+    base = posixpath.basename(path)
+    if _NAMED.match(base) and "template" not in base:
+        return path.endswith(".xml") or re.search(r"\A(?:---\s*\n)?(?:.*\n){0,9}?name:", text) is not None
     if path.endswith((".yaml", ".yml")):
-        return (
-            re.search(r"^instructions:", text, re.MULTILINE) is not None
-            and re.search(r"^name:", text, re.MULTILINE) is not None
-        )
+        return all(re.search(rf"^{key}:", text, re.MULTILINE) for key in ("instructions", "name"))
     if posixpath.basename(folder) == "tasks" and path.endswith((".xml", ".md")):
         return True
     return path.endswith(".xml") and re.match(r"\s*(?:<!--.*?-->\s*)*<task[\s>]", text, re.DOTALL) is not None
 
 
-def _is_agent(path: str, files: Mapping[str, str]) -> bool:
-    if not path.endswith("SKILL.md"):
-        return False
-    folder = posixpath.dirname(path)
-    custom = files.get(posixpath.join(folder, "customize.toml"), "")
-    manifest = files.get(posixpath.join(folder, "bmad-skill-manifest.yaml"), "")
-    named = re.match(r"(?:bmad-)?agent-", posixpath.basename(folder)) is not None
-    is_agent = re.search(r"^\[agent\]", custom, re.MULTILINE) or re.search(r"^type:\s*agent\b", manifest, re.MULTILINE)
-    return bool(is_agent) or (named and not custom)
+def _manifest(files: Mapping[str, str]) -> dict[str, str]:
+    """The module of each skill, as the installation's list of skills has it."""
+    modules: dict[str, str] = {}
+    for path in files:
+        if re.search(r"(?:^|/)_(?:config|cfg)/skill-manifest\.csv$", path):
+            for row in csv.DictReader(io.StringIO(files[path])):
+                if row.get("name") and row.get("module"):
+                    modules[str(row["name"])] = str(row["module"])
+    return modules
 
 
 def _name(path: str) -> str:
@@ -119,3 +129,8 @@ def _long(path: str) -> str:
     parts = [p for p in path.split("/")[:-1] if p not in _LAYERS]
     base = posixpath.basename(path)
     return "/".join(parts if base in _RANK else [*parts, _name(path)])
+
+
+def _whole(path: str) -> str:
+    folder, base = posixpath.split(path)
+    return folder if base in _RANK else path.rsplit(".", 1)[0]

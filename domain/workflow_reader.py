@@ -127,6 +127,7 @@ class _Reading:
             kind="xml",
             variables=variables,
             steps=(),
+            persona=agent if isinstance(agent := values.get("agent"), str) else "",
             template=self.text(template) if template else "",
             checklist=self.text(checklist) if checklist else "",
             input_patterns={

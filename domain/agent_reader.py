@@ -1,0 +1,382 @@
+"""Who is an agent: name, role, manner, principles and menu, whichever of upstream's shapes its file has?
+
+The shapes: `*.agent.yaml`; an installed agent's Markdown with an <agent> element; a skill with an `[agent]` table in
+its `customize.toml`; a skill whose SKILL.md has sections for identity and principles, with or without a manifest.
+"""
+
+from __future__ import annotations
+
+import html
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from . import frontmatter
+from .agent_schema import COMMANDS, check_agent, split_trigger
+from .customization import load_toml, merge_layers
+from .errors import DocumentError
+from .headings import headings
+from .resolver import INSTALLED
+from .safe_yaml import load_yaml, load_yaml_with_lines
+from .workflow_tree import Note
+
+MANIFEST = "bmad-skill-manifest.yaml"
+
+
+@dataclass(frozen=True)
+class MenuItem:
+    """One thing that an agent offers. `kind` says what `target` is: a command's key, "skill", "prompt" or "" (none)."""
+
+    trigger: str
+    description: str
+    kind: str = ""
+    target: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Persona:
+    """An agent as read. `id` is short and unique in a module ("dev"); `facts` are given to it at the start."""
+
+    id: str
+    name: str
+    title: str = ""
+    icon: str = ""
+    role: str = ""
+    identity: str = ""
+    communication_style: str = ""
+    principles: tuple[str, ...] = ()
+    critical_actions: tuple[str, ...] = ()
+    menu: tuple[MenuItem, ...] = ()
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    facts: tuple[str, ...] = ()
+    module: str = ""
+    path: str = ""
+
+
+def read_agent(path: str, files: Mapping[str, str]) -> Persona:
+    """The agent whose first file is `path`, its customizations among `files` laid over it.
+
+    Raises:
+        DocumentError: with file and line; the message counts further problems.
+    """
+    if path not in files:
+        raise DocumentError(
+            "there is no such agent file", path=path, remedy="`storyloom workflow list` shows what there is."
+        )
+    text = files[path]
+    if path.endswith((".yaml", ".yml")):
+        persona = _from_yaml(path, text)
+    elif posixpath.basename(path) == "SKILL.md":
+        return _from_skill(path, files)
+    else:
+        persona = _from_markdown(path, text)
+    for layer in _customizations(path, files):
+        persona = _customize(persona, layer, files[layer])
+    return persona
+
+
+def agent_problems(path: str, text: str) -> tuple[Note, ...]:
+    """Everything that is wrong with an `*.agent.yaml`, each with its line."""
+    try:
+        loaded, lines = load_yaml_with_lines(text, path)
+    except DocumentError as error:
+        return (Note(path, error.line or 1, error.message.split(": ", 1)[-1], "error"),)
+    return check_agent(loaded, lines, path)
+
+
+def find_agents(files: Mapping[str, str]) -> tuple[str, ...]:
+    """The first files of all agents among `files`, sorted."""
+    found = []
+    for path, text in files.items():
+        name, parts = posixpath.basename(path), path.split("/")
+        if name.endswith(".agent.yaml"):
+            aside = {"fixtures", "templates", "data", "reference", "node_modules"}.intersection(parts)
+            found += [] if aside else [path]
+        elif name == "SKILL.md":
+            found += [path] if is_agent_skill(path, files) else []
+        elif name.endswith(".md") and "agents" in parts and re.search(r"^\s*<agent\s[^>]*\bname=", text, re.MULTILINE):
+            found.append(path)
+    return tuple(sorted(found))
+
+
+def is_agent_skill(path: str, files: Mapping[str, str]) -> bool:
+    """Whether a SKILL.md describes an agent, and not a workflow."""
+    folder = posixpath.dirname(path)
+    custom = files.get(posixpath.join(folder, "customize.toml"), "")
+    manifest = files.get(posixpath.join(folder, MANIFEST), "")
+    if re.search(r"^\[agent\]", custom, re.MULTILINE) or re.search(r"^type:\s*agent\b", manifest, re.MULTILINE):
+        return True
+    return not custom and re.match(r"(?:bmad-)?agent-", posixpath.basename(folder)) is not None
+
+
+# the shapes
+
+
+def _from_yaml(path: str, text: str) -> Persona:
+    loaded, lines = load_yaml_with_lines(text, path)
+    problems = check_agent(loaded, lines, path)
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise DocumentError(
+            f"{problems[0].message}{more}", path=path, line=problems[0].line, remedy="Correct the file."
+        )
+    assert isinstance(loaded, dict)
+    agent = loaded["agent"]
+    metadata, persona = agent["metadata"], agent["persona"]
+    return Persona(
+        id=_short(str(metadata["id"]), path),
+        name=metadata["name"],
+        title=metadata["title"],
+        icon=metadata["icon"],
+        role=_line(persona["role"]),
+        identity=_line(persona["identity"]),
+        communication_style=_line(persona["communication_style"]),
+        principles=_principles(persona["principles"]),
+        critical_actions=tuple(agent.get("critical_actions") or ()),
+        menu=tuple(item for entry in agent["menu"] for item in _menu_items(entry)),
+        prompts=_prompts(agent.get("prompts")),
+        facts=tuple(str(m) for m in agent.get("memories") or ()),
+        module=str(metadata.get("module") or ""),
+        path=path,
+    )
+
+
+def _from_skill(path: str, files: Mapping[str, str]) -> Persona:
+    folder = posixpath.dirname(path)
+    name = posixpath.basename(folder)
+    head = frontmatter.split(files[path], path)
+    custom = posixpath.join(folder, "customize.toml")
+    agent: Mapping[str, object] = {}
+    layers = [p for p in (custom, *_customizations(path, files)) if p in files]
+    if layers:
+        table = merge_layers(load_toml(files[p], p) for p in layers).get("agent", {})
+        agent = table if isinstance(table, dict) else {}
+    manifest_path = posixpath.join(folder, MANIFEST)
+    manifest = load_yaml(files[manifest_path], manifest_path) if manifest_path in files else {}
+    known: dict[str, object] = dict(manifest) if isinstance(manifest, dict) else {}
+    sections = _sections(head.body)
+    title = next((h.title for h in headings(head.body) if h.level == 1), "")
+    found = re.match(r"(.+?)\s+[—–-]\s+(.+)", title)
+
+    def pick(*values: object) -> str:
+        return next((_line(str(v)) for v in values if v), "")
+
+    return Persona(
+        id=str(head.values.get("name") or name),
+        name=pick(agent.get("name"), known.get("displayName"), found[1] if found else title, name),
+        title=pick(agent.get("title"), known.get("title"), found[2] if found else ""),
+        icon=pick(agent.get("icon"), known.get("icon")),
+        role=pick(agent.get("role"), known.get("role"), sections.get("role"), sections.get("overview")),
+        identity=pick(agent.get("identity"), known.get("identity"), sections.get("identity")),
+        communication_style=pick(
+            agent.get("communication_style"), known.get("communicationStyle"), sections.get("communication style")
+        ),
+        principles=_principles(agent.get("principles") or sections.get("principles") or known.get("principles") or ""),
+        critical_actions=_texts(agent.get("activation_steps_prepend")) + _texts(agent.get("activation_steps_append")),
+        menu=_skill_menu(agent.get("menu")) or _table_menu(sections.get("capabilities", "")),
+        facts=_texts(agent.get("persistent_facts")),
+        module=str(known.get("module") or ""),
+        path=path,
+    )
+
+
+def _from_markdown(path: str, text: str) -> Persona:
+    opened = re.search(r"<agent\s([^>]*)>", text)
+    if opened is None:
+        raise DocumentError("there is no <agent> element", path=path, line=1, remedy="Install the agent again.")
+    attrs = _attrs(opened[1])
+    items = [
+        item
+        for found in re.finditer(r"<item\s+([^>]*)>(.*?)</item>", text, re.DOTALL)
+        for item in _compiled_item(_attrs(found[1]), html.unescape(found[2]).strip())
+    ]
+    prompts = {
+        _attrs(found[1]).get("id", ""): found[2].strip()
+        for found in re.finditer(
+            r"<prompt\s+([^>]*)>\s*(?:<content>)?(.*?)(?:</content>)?\s*</prompt>", text, re.DOTALL
+        )
+    }
+    steps = [html.unescape(step).strip() for step in re.findall(r"<step\s+n=\"[^\"]*\">(.*?)</step>", text, re.DOTALL)]
+    return Persona(
+        id=_short(attrs.get("id", ""), path),
+        name=attrs.get("name") or posixpath.basename(path),
+        title=attrs.get("title", ""),
+        icon=attrs.get("icon", ""),
+        role=_element(text, "role"),
+        identity=_element(text, "identity"),
+        communication_style=_element(text, "communication_style"),
+        principles=_principles(_element(text, "principles")),
+        critical_actions=tuple(step for step in steps if not _ROUTINE.match(step)),
+        menu=tuple(items),
+        prompts=prompts,
+        facts=tuple(html.unescape(m).strip() for m in re.findall(r"<memory>(.*?)</memory>", text, re.DOTALL)),
+        module=_installed_module(path),
+        path=path,
+    )
+
+
+# what every compiled agent is told in the same words, before and after its own actions
+_ROUTINE = re.compile(
+    r"Load persona from|.{0,3}IMMEDIATE ACTION|.{0,3}Load and read|Remember: user|Show greeting|Let \{user_name\} know"
+    r"|STOP and WAIT|On user input|When (?:executing|responding|menu)|CRITICAL HALT|Number ",
+    re.IGNORECASE,
+)
+
+
+def _customizations(path: str, files: Mapping[str, str]) -> list[str]:
+    """The files that change an agent, in the order in which they are laid over it."""
+    name = posixpath.basename(posixpath.dirname(path)) if path.endswith("SKILL.md") else ""
+    short, module = _short("", path), _installed_module(path)
+    ends = (f"custom/{name}.toml", f"custom/{name}.user.toml") if name else (
+        f"_cfg/agents/{module}-{short}.customize.yaml", f"_config/agents/{module}-{short}.customize.yaml",
+    )  # fmt: skip
+    return [
+        p
+        for end in ends
+        for p in sorted(files)
+        if any(p == f"{i}/{end}" or p.endswith(f"/{i}/{end}") for i in INSTALLED)
+    ]
+
+
+def _customize(persona: Persona, path: str, text: str) -> Persona:
+    """The persona with a customize.yaml laid over it: it replaces the persona, and adds to everything else."""
+    loaded = load_yaml(text, path)
+    if not isinstance(loaded, dict):
+        return persona
+    agent = loaded.get("agent")
+    metadata = agent.get("metadata") if isinstance(agent, dict) else None
+    own = loaded.get("persona")
+    changes: dict[str, object] = {}
+    if isinstance(metadata, dict) and metadata.get("name"):
+        changes["name"] = str(metadata["name"])
+    if isinstance(own, dict):
+        for key in ("role", "identity", "communication_style"):
+            if own.get(key):
+                changes[key] = _line(str(own[key]))
+        if own.get("principles"):
+            changes["principles"] = _principles(own["principles"])
+    menu = [item for entry in loaded.get("menu") or [] if isinstance(entry, dict) for item in _menu_items(entry)]
+    return replace(
+        persona,
+        **changes,  # type: ignore[arg-type]
+        critical_actions=persona.critical_actions + _texts(loaded.get("critical_actions")),
+        facts=persona.facts + _texts(loaded.get("memories")),
+        menu=persona.menu + tuple(menu),
+        prompts={**persona.prompts, **_prompts(loaded.get("prompts"))},
+    )
+
+
+# parts
+
+
+def _menu_items(entry: Mapping[str, object]) -> Iterable[MenuItem]:
+    if "multi" in entry:
+        listed = entry.get("triggers")
+        for below in listed if isinstance(listed, list) else []:
+            if "trigger" in below:
+                word, parts = str(below["trigger"]), [below]
+            else:
+                word, value = next(iter(below.items()))
+                parts = value if isinstance(value, list) else [value]
+            merged = {key: part[key] for part in parts if isinstance(part, dict) for key in part}
+            route = str(merged.get("route") or merged.get("action") or "")
+            kind = "workflow" if route.endswith((".yaml", ".yml")) else "exec" if merged.get("route") else "action"
+            yield MenuItem(word, str(merged.get("input") or ""), kind, route)
+        return
+    code, trigger = split_trigger(str(entry.get("trigger", "")))
+    kind = next((key for key in COMMANDS if entry.get(key)), "")
+    yield MenuItem(trigger, str(entry.get("description") or ""), kind, str(entry.get(kind) or ""), code)
+
+
+def _compiled_item(attrs: Mapping[str, str], text: str) -> Iterable[MenuItem]:
+    if attrs.get("type") == "multi":
+        for found in re.finditer(r"<handler\s+([^>]*)>", text):
+            below = _attrs(found[1])
+            kind = next((key for key in COMMANDS if below.get(key)), "")
+            yield MenuItem(below.get("match", ""), below.get("match", ""), kind, below.get(kind, ""))
+        return
+    code, trigger = split_trigger(attrs.get("cmd", ""))
+    kind = next((key for key in COMMANDS if attrs.get(key)), "")
+    yield MenuItem(trigger, text, kind, attrs.get(kind, ""), code)
+
+
+def _skill_menu(value: object) -> tuple[MenuItem, ...]:
+    items = []
+    for entry in value if isinstance(value, list) else []:
+        if isinstance(entry, dict):
+            kind = next((key for key in ("skill", "prompt") if entry.get(key)), "")
+            code = str(entry.get("code") or "")
+            target = str(entry.get(kind) or "")
+            items.append(
+                MenuItem(target if kind == "skill" else code, str(entry.get("description") or ""), kind, target, code)
+            )
+    return tuple(items)
+
+
+def _table_menu(section: str) -> tuple[MenuItem, ...]:
+    """Menu items from a table "Code | Description | Skill"."""
+    rows = [
+        [cell.strip() for cell in line.strip().strip("|").split("|")] for line in section.splitlines() if "|" in line
+    ]
+    items = []
+    for row in rows[1:]:
+        if len(row) >= 3 and not set("".join(row)) <= set("-: "):
+            kind = "skill" if re.fullmatch(r"[a-z0-9-]+", row[2]) else "prompt"
+            items.append(MenuItem(row[2] if kind == "skill" else row[0], row[1], kind, row[2], row[0]))
+    return tuple(items)
+
+
+def _sections(body: str) -> dict[str, str]:
+    found = {}
+    for heading in headings(body):
+        if heading.level == 2:
+            text = body[heading.start : heading.end]
+            found[heading.title.lower()] = text.split("\n", 1)[1].strip() if "\n" in text else ""
+    return found
+
+
+def _principles(value: object) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(str(item).strip() for item in value)
+    text = str(value).strip()
+    lines = text.splitlines() if "\n" in text else re.split(r"\s(?=- [A-Z])", text) if text.startswith("- ") else []
+    listed = [re.sub(r"^\s*[-*]\s+", "", line).strip() for line in lines if re.match(r"\s*[-*]\s", line)]
+    return tuple(listed) if listed else (text,) if text else ()
+
+
+def _prompts(value: object) -> dict[str, str]:
+    listed = value if isinstance(value, list) else []
+    return {str(p["id"]): str(p.get("content") or "") for p in listed if isinstance(p, dict) and p.get("id")}
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    items: Sequence[object] = value if isinstance(value, list) else []
+    return tuple(str(item).strip() for item in items if item)
+
+
+def _line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _element(text: str, name: str) -> str:
+    found = re.search(rf"<{name}>(.*?)</{name}>", text, re.DOTALL)
+    return html.unescape(found[1]).strip() if found else ""
+
+
+def _attrs(source: str) -> dict[str, str]:
+    return {name: html.unescape(value) for name, value in re.findall(r"([\w:-]+)=\"([^\"]*)\"", source)}
+
+
+def _short(identifier: str, path: str) -> str:
+    base = posixpath.basename(identifier or path)
+    return re.sub(r"(?:\.agent)?\.(?:md|ya?ml)$", "", base)
+
+
+def _installed_module(path: str) -> str:
+    parts = path.split("/")
+    for at, part in enumerate(parts[:-1]):
+        if part in (*INSTALLED, "modules", "src") and parts[at + 1] not in ("modules", "agents"):
+            return parts[at + 1]
+    return ""
