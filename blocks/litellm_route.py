@@ -92,7 +92,7 @@ class LitellmRoute:
             failure = sorted_failure(None, text, provider=provider)
         else:
             failure = sorted_failure(status, text, provider=provider, headers=_headers(cause))
-        failure.raw, failure.maybe_billed = text, may_be_billed(error)
+        failure.raw, failure.maybe_billed = text, may_be_billed(error, status if isinstance(status, int) else None)
         return failure
 
 

@@ -26,7 +26,11 @@ _NO_MONEY = re.compile(
     r"insufficient_quota|exceeded your current quota|credit balance|billing|spend.limit|payment", re.IGNORECASE
 )
 _OVERLOADED = re.compile(r"overloaded", re.IGNORECASE)
-_NOT_ACCEPTED = re.compile(r"authentication_error|invalid_api_key|permission_error|incorrect api key", re.IGNORECASE)
+_NOT_ACCEPTED = re.compile(
+    r"authentication_error|invalid_api_key|permission_error|incorrect api key|resolve authentication method"
+    r"|api_key client option|missing credentials",
+    re.IGNORECASE,
+)
 
 KEY_REMEDY = "Check the key in its block or environment variable, and what its account may use."
 MONEY_REMEDY = "Add credit or raise the account's limit at the provider, then run again."
@@ -102,14 +106,17 @@ _ANSWER_LOST = (
 )
 
 
-def may_be_billed(error: BaseException) -> bool:
-    """Whether the provider may have worked for a request whose answer was lost, told by the errors' class names.
+def may_be_billed(error: BaseException, status: int | None) -> bool:
+    """Whether the provider may have worked for a request that ended in `error`.
 
-    Client libraries wrap a transport's error: the whole chain of causes is looked at, and a failed connection wins.
+    Not if the connection failed, or it answered with an error status; yes if its answer was lost or made no sense.
+    Client libraries wrap a transport's error and invent a status: the names in the chain of causes go first.
     """
     names: list[str] = []
     link: BaseException | None = error
     while link is not None and len(names) < 20:
         names.append(type(link).__name__)
         link = link.__cause__ or link.__context__
-    return not any(name in _NOTHING_SENT for name in names) and any(name in _ANSWER_LOST for name in names)
+    if any(name in _NOTHING_SENT for name in names):
+        return False
+    return any(name in _ANSWER_LOST for name in names) or status is None or status < 400
