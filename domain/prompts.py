@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from .developer_prompts import DATA_RULE
 from .drafts import title
 from .model_calls import CallTags, Message, ModelRequest
 from .run_state import RunState, Told
@@ -30,7 +31,7 @@ class Persona:
     title: str
     role: str = ""
     identity: str = ""
-    style: str = ""
+    communication_style: str = ""
     principles: tuple[str, ...] = ()
 
 
@@ -242,7 +243,7 @@ def _request(
 
 def _system(setting: Setting) -> str:
     who = setting.persona
-    about = [who.role, who.identity, f"You speak like this: {who.style}" if who.style else ""]
+    about = [who.role, who.identity, f"How you write: {who.communication_style}" if who.communication_style else ""]
     project = f"the project {setting.project}" if setting.project else "a project"
     level = f" of level {setting.project_level}" if setting.project_level is not None else ""
     parts = [
@@ -252,6 +253,7 @@ def _system(setting: Setting) -> str:
         f"You work on {project}{level}, in the workflow “{setting.workflow}”: {setting.description}".rstrip(": "),
         _bullets("Rules of this workflow", setting.rules),
         f"Write in {setting.language}." if setting.language else "",
+        DATA_RULE,
         *(_document(source.path, source.text) for source in fitting(setting.documents, setting.max_context_tokens)),
     ]
     return "\n\n".join(part for part in parts if part)

@@ -77,6 +77,7 @@ class Asked(Value):
     recommendation: str = ""
     reasoning: str = ""
     confidence: float = 0.0
+    asked_by: str = ""
 
 
 class Called(Value):
@@ -97,6 +98,7 @@ class RunState(Value):
     variables: dict[str, JsonValue] = Field(default_factory=dict)
     given: dict[str, JsonValue] = Field(default_factory=dict)  # the inputs of the run
     today: str = ""
+    world: str = ""  # the digest of the documents that it began from
     answer: str | None = None
     told: tuple[Told, ...] = ()  # of the step in progress
     history: tuple[Told, ...] = ()  # answers and notes of finished steps

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from .conditions import Facts, Probe, Verdict, decide, slug
+from .escalations import Answer
 from .program import Op, Program
 from .run_state import Assumption, Called, DecidedCondition, Loop, RunState, Told
 from .templates import fill_names
@@ -181,6 +182,15 @@ def answered(
     elif fact:
         update["history"] = (*state.history, Told(kind="shown", text=fact))
     return state.model_copy(update=update)
+
+
+def decided(program: Program, state: RunState, answer: Answer) -> RunState:
+    """The state once a question that waited has its answer; what no person and no document said is an assumption."""
+    assumed = answer.source in {"model", "policy"}
+    said = f"{state.question.question if state.question else ''} → {answer.answer} ({answer.by or answer.source})"
+    return answered(
+        program, state, answer.answer, assumed=assumed, reason=answer.reasoning, fact="" if assumed else said
+    )
 
 
 def written(program: Program, state: RunState, section: str) -> RunState:

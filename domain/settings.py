@@ -56,6 +56,7 @@ class Settings(Section):
     auto_merge_prs: bool = False
     escalation_threshold: float = Field(default=0.75, ge=0, le=1)
     when_asked: Literal["pause", "recommendation", "set_aside"] = "pause"
+    questions: Literal["simulate", "unsure", "person"] = "simulate"
     answer_within_hours: float = Field(default=72, gt=0)
     sandbox: Literal["required", "none"] = "required"
     integration_branch: str = "storyloom/main"

@@ -116,6 +116,6 @@ def persona_of(ports: Ports, workflow: Workflow) -> Persona:
         title=str(meta.get("title") or known.title),
         role=str(about.get("role") or ""),
         identity=str(about.get("identity") or "").strip(),
-        style=str(about.get("communication_style") or "").strip(),
+        communication_style=str(about.get("communication_style") or "").strip(),
         principles=(principles,) if isinstance(principles, str) else tuple(str(one) for one in principles),
     )

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
@@ -34,10 +34,11 @@ LEFTOVERS_AT_ONCE = 20
 class RunOptions(Value):
     """How a run treats what usually a person does.
 
-    `asking`: "simulate" an expert, ask a person when the expert is "unsure", or always ask a "person".
+    `asking`: "simulate" an expert, ask a person when the expert is "unsure", or always ask a "person"; "" leaves it to
+    the project's settings.
     """
 
-    asking: str = "simulate"
+    asking: Literal["", "simulate", "unsure", "person"] = ""
     optional_steps: bool = True
     validate_document: bool = True
     max_step_visits: int = sequencer.MAX_STEP_VISITS
@@ -120,10 +121,10 @@ class Machine:
                 self.program, state, answer, assumed=False, fact=f"{need.question} → {answer} ({quoted})"
             )
         threshold = self.ports.config.settings.escalation_threshold
-        if asking.needs_person(confidence, threshold, self.options.asking):
+        if asking.needs_person(confidence, threshold, self.options.asking or self.ports.config.settings.questions):
             asked = Asked(
                 question=need.question, response=need.response, step=self._step(state), recommendation=answer,
-                reasoning=reason, confidence=max(0.0, min(1.0, confidence)),
+                reasoning=reason, confidence=max(0.0, min(1.0, confidence)), asked_by=self.persona.name,
             )  # fmt: skip
             return state.model_copy(update={"question": asked, "status": "waiting"})
         return sequencer.answered(self.program, state, answer, assumed=True, reason=reason)
@@ -388,19 +389,6 @@ def parsed(reply: ModelReply, request: ModelRequest) -> Mapping[str, Any]:
     raise ModelBadOutput(
         f"The answer to {request.messages[0].content.splitlines()[0]!r} is not the JSON object asked for."
     )
-
-
-def machine_for(
-    ports: Ports, program: Program, persona: prompts.Persona, options: RunOptions, run: str = ""
-) -> Machine:
-    """The machine of a project, its calls tagged with project and run."""
-    tags = CallTags(project=ports.config.project.id or ports.config.project.name, run=run)
-    return Machine(ports, program, persona, options, replace_tags(tags, program))
-
-
-def replace_tags(tags: CallTags, program: Program) -> CallTags:
-    """Tags that also name the workflow's phase, where it says one."""
-    return tags.model_copy(update={"phase": str(program.workflow.variables.get("phase") or "")})
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from ..domain.program import Program
 from ..domain.run_state import Outcome
 from .library import persona_of
 from .ports import Ports, ports_for
-from .workflow_machine import OWN, RunOptions, machine_for
+from .workflow_machine import OWN, Machine, RunOptions
 from .workflow_steps import initial_state
 
 
@@ -63,7 +63,7 @@ def close_run(project: ProjectRef, run: OpenRun, outcome: Outcome) -> None:
 def _world(ports: Ports, program: Program, inputs: dict[str, str], own: set[str]) -> str:
     """The digest of all documents that the workflow's input patterns find, its own left out."""
     state = initial_state(ports, program, inputs, "")
-    machine = machine_for(ports, program, persona_of(ports, program.workflow), RunOptions())
+    machine = Machine(ports, program, persona_of(ports, program.workflow), RunOptions())
     own = own | {machine.path_of(state, OWN)}
     found = discover(program.workflow.input_patterns, state.known(), ports.documents.glob, ports.documents.read)
     paths = sorted({path for group in found.values() for path in group} - own)

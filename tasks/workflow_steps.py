@@ -12,20 +12,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect import task
-from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
-from prefect.tasks import Task
 from pydantic import JsonValue
 
 from ..domain import sequencer
-from ..domain.errors import StoryloomError
 from ..domain.ports import ProjectRef
 from ..domain.program import Program
 from ..domain.resolver import Resolver
 from ..domain.run_state import ENDED, Outcome, RunState
+from ..domain.safe_yaml import load_yaml
 from .library import persona_of, program_of
 from .ports import Ports, ports_for
-from .workflow_machine import Machine, RunOptions, machine_for
+from .recording import tags_for
+from .retries import may_pass
+from .workflow_machine import Machine, RunOptions
 
 # ruff: noqa: ARG001 - parameters of a task are what its key is made of, used or not
 
@@ -44,12 +44,6 @@ def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
 
 
-def may_pass(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether trying again may help: only for errors that say so."""
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, StoryloomError) and error.may_pass
-
-
 @task(
     name="begin-workflow", task_run_name="{label}", cache_key_fn=content_key, persist_result=True,
     retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=may_pass,
@@ -60,7 +54,8 @@ def begin_workflow(
     """The state in which a run begins; `world` tells beginnings apart that found other documents."""
     ports = ports_for(project)
     program, _ = program_of(ports, workflow)
-    return initial_state(ports, program, inputs, datetime.now(UTC).date().isoformat()).model_dump_json()
+    today = datetime.now(UTC).date().isoformat()
+    return initial_state(ports, program, inputs, today, world).model_dump_json()
 
 
 @task(
@@ -83,16 +78,10 @@ def finish_workflow(
     return _machine(project, workflow, options).finish(RunState.model_validate_json(state)).model_dump_json()
 
 
-def initial_state(ports: Ports, program: Program, inputs: dict[str, str], today: str) -> RunState:
+def initial_state(ports: Ports, program: Program, inputs: dict[str, str], today: str, world: str = "") -> RunState:
     """The state in which a run begins: variables resolved, inputs on top."""
-    workflow, config = program.workflow, ports.config
-    facts: dict[str, object] = {
-        "project_name": config.project.name or config.project.id,
-        "project_level": config.project.level,
-        "planning_folder": config.settings.planning_folder,
-        "non_interactive": True,
-        "user_name": "the owner",
-    }
+    workflow = program.workflow
+    facts = _facts(ports, str(workflow.variables.get("config_source") or ""))
     system = {
         "project-root": ".",
         "project_root": ".",
@@ -107,7 +96,28 @@ def initial_state(ports: Ports, program: Program, inputs: dict[str, str], today:
         if value is not None and value != "" and not isinstance(value, dict) and name not in _PARTS:
             variables[str(name)] = json.loads(json.dumps(value, default=str))
     given: dict[str, JsonValue] = dict(inputs)
-    return RunState(workflow=workflow.name, variables=variables, given=given, today=today)
+    return RunState(workflow=workflow.name, variables=variables, given=given, today=today, world=world)
+
+
+def _facts(ports: Ports, config_source: str) -> dict[str, object]:
+    """What is known of the project: an installed module's configuration over what the settings say."""
+    settings, project = ports.config.settings, ports.config.project
+    planning, stories = settings.planning_folder, settings.stories_folder
+    facts: dict[str, object] = {
+        "project_name": project.name or project.id,
+        "project_level": project.level,
+        "non_interactive": True,
+        "user_name": "the owner",
+        "user_skill_level": "intermediate",
+        "communication_language": "English",
+        "document_output_language": "English",
+        **dict.fromkeys(("planning_folder", "output_folder", "planning_artifacts", "project_knowledge"), planning),
+        **dict.fromkeys(("stories_folder", "sprint_artifacts", "implementation_artifacts", "story_dir"), stories),
+    }
+    path = config_source.rsplit("{project-root}/", 1)[-1].rsplit("{project_root}/", 1)[-1]
+    text = ports.documents.read(path) if config_source and "{" not in path else None
+    loaded = load_yaml(text, path) if text else None
+    return {**facts, **loaded} if isinstance(loaded, dict) else facts
 
 
 _PARTS = frozenset({
@@ -127,12 +137,17 @@ def settle(project: ProjectRef, workflow: str, state: RunState, options: RunOpti
             ports.documents.write(path, text)
 
 
-def next_label(project: ProjectRef, workflow: str, state: RunState) -> str:
-    """What the next step's task run is called: "john · prd · step 2 functional requirements"."""
+def speaker(project: ProjectRef, workflow: str) -> str:
+    """How a workflow's task runs are called, before what each one does: "john · prd"."""
     ports = ports_for(project)
     program, _ = program_of(ports, workflow)
-    persona = persona_of(ports, program.workflow).id
-    return f"{persona} · {state.workflow} · {sequencer.step_name(program, program.step_at(state.at)) or 'end'}"
+    return f"{persona_of(ports, program.workflow).id} · {program.workflow.name}"
+
+
+def next_label(project: ProjectRef, workflow: str, state: RunState) -> str:
+    """What the next step's task run is called: "john · prd · step 2 functional requirements"."""
+    program, _ = program_of(ports_for(project), workflow)
+    return f"{speaker(project, workflow)} · {sequencer.step_name(program, program.step_at(state.at)) or 'end'}"
 
 
 def outcome_of(project: ProjectRef, workflow: str, state: RunState, options: RunOptions) -> Outcome:
@@ -170,4 +185,5 @@ def _results(state: RunState) -> dict[str, JsonValue]:
 def _machine(project: ProjectRef, workflow: str, options: RunOptions) -> Machine:
     ports = ports_for(project)
     program, _ = program_of(ports, workflow)
-    return machine_for(ports, program, persona_of(ports, program.workflow), options)
+    tags = tags_for(ports, phase=str(program.workflow.variables.get("phase") or ""))
+    return Machine(ports, program, persona_of(ports, program.workflow), options, tags)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 from storyloom.blocks.method_texts import MethodTexts
-from storyloom.domain.fakes import MemoryDocuments, MemoryShelf, ScriptedModels
+from storyloom.domain.fakes import MemoryDocuments, MemoryShelf, MemoryTexts, ScriptedModels
 from storyloom.domain.model_calls import ModelReply
 from storyloom.domain.ports import ProjectRef
 from storyloom.domain.settings import Project, ProjectConfig
@@ -71,3 +71,101 @@ def test_a_workflow_without_its_inputs_is_blocked_with_the_reason_and_writes_not
     assert "nothing to derive requirements from" in outcome.reason
     assert world.documents.written == []
     assert world.models.asked == []
+
+
+SAMPLE = {
+    "workflows/note/workflow.yaml": """
+name: note
+description: A note about a thing
+agent: mary
+instructions: instructions.md
+template: template.md
+validation: checklist.md
+default_output_file: "docs/note.md"
+input_file_patterns:
+  idea: {whole: "docs/idea*.md"}
+""",
+    "workflows/note/template.md": "# {{project_name}}\n\n{{opening}}\n\n## Points\n\n{{points}}\n\n{{closing}}\n",
+    "workflows/note/checklist.md": "- [ ] it is there\n",
+    "workflows/note/instructions.md": """
+<workflow>
+<step n="2" goal="Points"><ask response="tone">Which tone?</ask><action>Use {{tone}}</action>
+<template-output>points</template-output><template-output>extra</template-output></step>
+<step n="1" goal="Open"><action>Begin</action><template-output>opening</template-output></step>
+<step n="3" goal="Look around"><check if="something prose decides"><action>Look</action></check>
+<action>Remember what was seen</action></step>
+<step n="4" goal="Call"><invoke-workflow path="workflows/side/workflow.yaml"><param>mode: data</param></invoke-workflow></step>
+</workflow>
+""",
+    "workflows/side/workflow.yaml": "name: side\ndescription: service\ninstructions: instructions.md\ntemplate: false\n",
+    "workflows/side/instructions.md": """
+<workflow><step n="0" goal="Route"><check if="mode == data"><action>Jump to Step 20</action></check>
+<check if="mode == check"><action>Jump to Step 10</action></check></step>
+<step n="10" goal="Check"><template-output>checked = true</template-output></step>
+<step n="20" goal="Data"><template-output>found = 3</template-output></step></workflow>
+""",
+}
+
+
+class Killed(BaseException):
+    """The process dies here, as far as the run can tell."""
+
+
+def subjects(models):
+    return [request.messages[0].content.splitlines()[0] for request in models.asked]
+
+
+def test_steps_run_in_numeric_order_and_a_called_service_hands_its_results_back(tmp_path):
+    world = World(tmp_path, MemoryTexts(SAMPLE), {"docs/idea.md": "An idea."})
+    outcome = world.run("note")
+    assert outcome.status == "complete", outcome.reason
+    assert outcome.variables["found"] == 3
+    assert "checked" not in outcome.variables
+    assert subjects(world.models) == [
+        "# note · opening",
+        "# note · question · Which tone?",
+        "# note · points",
+        "# note · extra",
+        "# note · condition · something prose decides",
+        "# note · step 3",
+        "# note · remaining sections",
+        "# note · checklist",
+    ]
+    assert world.documents.read("docs/note.md") == (
+        "# Shelf\n\nText of note · opening.\n\n## Points\n\nText of note · points.\n\nthe closing\n\n"
+        "## Extra\n\nText of note · extra.\n"
+    )
+
+
+@pytest.mark.parametrize("dies_at", range(1, 9))
+def test_a_run_killed_at_any_call_resumes_and_writes_the_same_document_without_asking_twice(tmp_path, dies_at):
+    calls = []
+
+    def dies_once(request):
+        calls.append(request.content_key())
+        if len(calls) == dies_at:
+            raise Killed
+        return scripted(request)
+
+    world = World(tmp_path, MemoryTexts(SAMPLE), {"docs/idea.md": "An idea."}, dies_once)
+    with pytest.raises(Killed):
+        world.run("note")
+    outcome = world.run("note")
+    assert outcome.status == "complete"
+    undisturbed = World(tmp_path / "other", MemoryTexts(SAMPLE), {"docs/idea.md": "An idea."})
+    undisturbed.run("note")
+    assert world.documents.texts == undisturbed.documents.texts
+    assert subjects(world.models) == subjects(undisturbed.models)
+    finished = [key for at, key in enumerate(calls, 1) if at != dies_at]
+    assert len(finished) == len(set(finished))
+
+
+def test_running_again_calls_nobody_and_changes_nothing_until_an_input_or_the_document_changes(tmp_path):
+    world = World(tmp_path, MemoryTexts(SAMPLE), {"docs/idea.md": "An idea."})
+    first = world.run("note")
+    asked = len(world.models.asked)
+    assert world.run("note") == first
+    assert (len(world.models.asked), world.models.repeated) == (asked, [])
+    world.documents.write("docs/idea.md", "Another idea.")
+    assert world.run("note").status == "complete"
+    assert len(world.models.asked) > asked
