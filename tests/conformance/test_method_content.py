@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 from storyloom.blocks.method_texts import MethodTexts
+from storyloom.domain.agent_reader import agent_problems, read_agent
 from storyloom.domain.phases import JOBS
 from storyloom.domain.safe_yaml import load_yaml
 from storyloom.domain.workflow_reader import read_workflow, refuse_errors
@@ -19,6 +20,7 @@ JUDGED = {
     "the epics leave a decision open that users would notice",
     "the story leaves a decision open that users would notice",
     "the quality gate's verdict is FAIL",
+    "the two changes contradict each other",
 }
 """Conditions that only judgement can decide; all others are decided by code."""
 
@@ -126,7 +128,13 @@ def test_the_checklist_has_items_and_the_template_a_title(folder: str):
 
 @pytest.mark.parametrize("path", PERSONAS)
 def test_a_persona_says_who_it_is_and_its_menu_leads_to_workflows(path: str):
-    agent = persona(path)
+    agent, read = persona(path), read_agent(path, files())
+    assert [note.message for note in agent_problems(path, files()[path]) if note.severity == "error"] == []
+    assert (read.name, read.title, len(read.menu)) == (
+        agent["metadata"]["name"],
+        agent["metadata"]["title"],
+        len(agent["menu"]),
+    )
     assert path == f"personas/{agent['metadata']['id']}.agent.yaml"
     assert agent["metadata"]["name"].isalpha()
     assert agent["metadata"]["title"]

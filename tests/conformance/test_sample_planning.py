@@ -39,6 +39,7 @@ MORE = {  # what the callers of the other workflows know
     "diff": "--- a/x\n+++ b/x",
     "failed_release": "b",
     "previous_release": "a",
+    "conflict": "both changed line 3 of a.py",
     "symptom": "no answer since nine",
 }
 
