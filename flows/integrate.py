@@ -30,7 +30,7 @@ def integrate(project: ProjectRef, story: Story, outcome: StoryOutcome) -> Story
                 update = {"status": "blocked", "lane": Lane.CODE, "reason": reason, "tests": tests}
                 return outcome.model_copy(update=update)
             outcome = outcome.model_copy(update={"tests": tests})
-            merge = merge_story(project, story, rebased.commit)
+            merge = merge_story(project, story, rebased.commit, outcome)
         merged = outcome.model_copy(update={"status": "merged", "commit": merge, "reason": ""})
         move_story(project, story, "done", merged)
     clear_worktree(project, story)

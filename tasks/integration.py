@@ -57,12 +57,12 @@ def rebase_story(project: ProjectRef, story: Story, commit: str) -> Rebased:
 
 
 @task(name="merge-story", task_run_name="merge · story {story.id}", cache_policy=NO_CACHE, tags=["git"])
-def merge_story(project: ProjectRef, story: Story, commit: str) -> str:
-    """Merge the story's commit into the main line, once, and return the merge commit."""
+def merge_story(project: ProjectRef, story: Story, commit: str, outcome: StoryOutcome) -> str:
+    """Merge the story's commit into the main line, once, and return the merge commit; `outcome` says what changed."""
     ports = ports_for(project)
     message = f"Merge story {story.id}: {story.title}"
     merge = ports.workspace.merge(commit, message, merge_op(story.key))
-    stat = ports.workspace.stat(f"{merge}^1", merge)
+    stat = ports.workspace.stat(outcome.baseline, outcome.commit)
     record(
         ports,
         Merged(

@@ -19,4 +19,4 @@ def persona_of(ports: Ports, name: str) -> Persona:
     if text is None:
         known = ", ".join(sorted(n.split("/")[-1].split(".")[0] for n in ports.texts.names("personas")))
         raise ConfigError(f"There is no persona {name!r}.", remedy=f"Known ones: {known}.")
-    return read_agent(text, path)
+    return read_agent(path, {path: text})
