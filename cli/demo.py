@@ -57,7 +57,10 @@ def run_demo(
             OPENAI_API_KEY=DUMMY_KEY,
         )
         os.environ.pop("PREFECT_API_URL", None)
-        settings: dict[str, str | int | float | bool] = {"when_asked": "pause" if ask else "recommendation"}
+        settings: dict[str, str | int | float | bool] = {
+            "when_asked": "pause" if ask else "recommendation",
+            "auto_merge_prs": True,
+        }
         if unsandboxed:
             settings["sandbox"] = "none"
         wish = Wish(repository, repository / "brief.md", until, settings, port, keep)
@@ -96,7 +99,10 @@ def sample_folder(given: Path | None = None) -> Path:
     """
     folder = given or Path(__file__).resolve().parent.parent / "examples" / SAMPLE
     if not (folder / "brief.md").exists():
-        raise InputError("The sample project is not in this installation.", remedy="Run the demo from a clone, or name the sample's folder with --sample.")
+        raise InputError(
+            "The sample project is not in this installation.",
+            remedy="Run the demo from a clone, or name the sample's folder with --sample.",
+        )
     return folder
 
 

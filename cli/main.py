@@ -86,9 +86,7 @@ def demo(
     """Run the whole road on the sample project, offline, with recorded model answers."""
     from .demo import run_demo
 
-    run_demo(
-        folder, sample=sample, keep=keep, ask=ask, fresh=fresh, port=port, until=until, unsandboxed=unsandboxed
-    )
+    run_demo(folder, sample=sample, keep=keep, ask=ask, fresh=fresh, port=port, until=until, unsandboxed=unsandboxed)
 
 
 @app.command()

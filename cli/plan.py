@@ -77,5 +77,7 @@ def show_plan(job: Job, *, as_json: bool = False) -> None:
         table.add_row(line.phase, line.what, state, str(line.most_calls or ""), line.model)
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"It costs at most ${Decimal(cap):.2f}: settings.llm_budget_usd is reserved against before every call.")
+    console.print(
+        f"It costs at most ${Decimal(cap):.2f}: settings.llm_budget_usd is reserved against before every call."
+    )
     console.print("Nothing was started.")

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from pydantic import SecretStr
-
 from storyloom.blocks.call_journal import CallJournal
 from storyloom.blocks.documents import StagedDocuments
 from storyloom.blocks.git_workspace import GitWorkspace
 from storyloom.blocks.ledger import Ledger
-from storyloom.blocks.lease import Lease
 from storyloom.blocks.litellm_route import LitellmRoute
 from storyloom.blocks.local_release import LocalRelease
 from storyloom.blocks.method_texts import MethodTexts
@@ -34,8 +30,8 @@ from storyloom.domain.settings import ProjectConfig, Settings
 from storyloom.domain.wire import Endpoint
 from storyloom.tasks.ports import Ports
 
-from .environment import Environment, project_folder, read_environment, spool_folder, warehouse_path
-from .lane import ReentrantLock
+from .environment import Environment, project_folder, read_environment, spool_folder
+from .lane import ReentrantLock, SharedLease
 
 
 def compose(project: ProjectRef, environment: Environment | None = None) -> Ports:
@@ -69,10 +65,9 @@ def compose(project: ProjectRef, environment: Environment | None = None) -> Port
         deploy=release if settings.deploy == "local" else None,
         files=ProjectFiles,
         lane=lane.held,
-        lease=_lease(state),
+        lease=SharedLease(state / "lease").held,
         publish=_publish(workspace, state, settings),
         follow=_follow(workspace, state),
-        bill=lambda: _bill(environment, config),
         mode="rehearsal" if environment.mode == "rehearsal" else "live",
     )
 
@@ -90,9 +85,7 @@ def configured(project: ProjectRef) -> ProjectConfig:
         raise ConfigError(f"There is no setting {min(unknown)!r}.", remedy=f"There are: {known}.")
     settings = Settings.model_validate({**config.settings.model_dump(), **project.settings})
     name = config.project.name or Path(project.repository).name
-    return config.model_copy(
-        update={"settings": settings, "project": config.project.model_copy(update={"name": name})}
-    )
+    return config.model_copy(update={"settings": settings, "project": config.project.model_copy(update={"name": name})})
 
 
 def _door(config: ProjectConfig, environment: Environment, state: Path, recorder: Recorder) -> Door:
@@ -119,10 +112,6 @@ def _door(config: ProjectConfig, environment: Environment, state: Path, recorder
         bundled_prices(),
         redact=Redactor(environment.keys.values()),
     )
-
-
-def _lease(state: Path) -> Callable[[], AbstractContextManager[Any]]:
-    return lambda: Lease(state / "lease").held()
 
 
 def _person_branch(workspace: GitWorkspace, state: Path) -> str:
@@ -152,11 +141,3 @@ def _follow(workspace: GitWorkspace, state: Path) -> Callable[[], None]:
             workspace.follow(branch)
 
     return follow
-
-
-def _bill(environment: Environment, config: ProjectConfig) -> str:
-    from storyloom.analytics.bill import bill_markdown
-    from storyloom.analytics.ingest import ingest
-
-    ingest(spool_folder(environment.home), warehouse_path(environment.home))
-    return bill_markdown(warehouse_path(environment.home), config.project.name)

@@ -1,4 +1,4 @@
-"""Who may move the main line now?  One holder in all threads and processes, who may take the lane again."""
+"""Who may move the main line now, and who orchestrates the project?  One holder each, who may take it again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from storyloom.blocks.file_lock import exclusive
+from storyloom.blocks.lease import Lease
 
 WAIT_S = 3600.0
 
@@ -35,3 +36,31 @@ class ReentrantLock:
                 yield
             finally:
                 self._mine.depth = 0
+
+
+class SharedLease:
+    """A project's lease that all flows of one process hold together; the last one to end lets it go."""
+
+    def __init__(self, folder: Path) -> None:
+        self._lease = Lease(folder)
+        self._guard = threading.Lock()
+        self._holders = 0
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lease for the time of the block.
+
+        Raises:
+            LeaseTaken: another process holds it; it is named.
+        """
+        with self._guard:
+            if not self._holders:
+                self._lease.take()
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._holders -= 1
+                if not self._holders:
+                    self._lease.release()

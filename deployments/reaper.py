@@ -2,7 +2,7 @@
 
 A process that was killed leaves its flow runs `Running` for ever, and a cancelled or crashed parent leaves its
 in-process subflows so. `reap_children` is the hook for parents that a worker watches; `end_orphans` is called by whoever
-holds the project's lease and so knows that no other orchestrator of the project is alive.
+whoever holds the project's lease and so knows that no other orchestrator of the project is alive.
 """
 
 from __future__ import annotations

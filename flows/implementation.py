@@ -35,6 +35,7 @@ def implementation(project: ProjectRef) -> PhaseReport:
     width = ports_for(project).config.settings.max_concurrent_agents
     runner: Any = ThreadPoolTaskRunner(max_workers=width)
     ends = batch.with_options(task_runner=runner)(project, sprint, sorted(done), width)
+    show_board(project, sprint, ends)
     outcomes = tuple(ends[story.key] for story in sprint.stories if story.key in ends)
     status = phase_status(outcomes)
     reason = "; ".join(f"{o.story}: {o.reason}" for o in outcomes if o.reason)
@@ -101,7 +102,7 @@ def batch(project: ProjectRef, sprint: Sprint, done: list[str], width: int) -> d
             ends[key] = _end(key, running.pop(key))
             if ends[key].status == "merged":
                 merged.add(key)
-            show_board(project, sprint, ends)
+            show_board(project, sprint, ends, sorted(running), {**decision.waiting, **decision.held})
     for key in stories.keys() - merged - ends.keys():
         ends[key] = StoryOutcome(story=key, status="skipped", reason="No new story is started any more tonight.")
     return ends

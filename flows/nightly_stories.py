@@ -12,6 +12,7 @@ from ..domain.delivery import PhaseReport
 from ..domain.ports import ProjectRef
 from ..tasks.delivery import mark_phase, prepare, publish, show_bill
 from ..tasks.nightly import morning_report
+from ..tasks.ports import ports_for
 from .implementation import implementation
 
 
@@ -40,6 +41,11 @@ def nightly_stories(
             }
         }
     )
+    with ports_for(night).lease():
+        return _work(night)
+
+
+def _work(night: ProjectRef) -> PhaseReport:
     prepare(night)
     report = implementation(night)
     mark_phase(night, report.phase, report.status, report.reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from prefect import task
@@ -14,7 +15,7 @@ from ..domain.errors import DocumentError
 from ..domain.model_calls import Value
 from ..domain.phases import BOARD
 from ..domain.ports import ProjectRef
-from ..domain.progress import board_table
+from ..domain.progress import batch_table, board_table
 from ..domain.stories import Story, StoryOutcome
 from ..domain.story_file import new_story_file
 from .documents import commit_texts
@@ -75,9 +76,17 @@ def story_ends(project: ProjectRef, sprint: Sprint) -> set[str]:
     return {story.key for story in sprint.stories if story.key in done}
 
 
-def show_board(project: ProjectRef, sprint: Sprint, ends: dict[str, StoryOutcome]) -> None:
+def show_board(
+    project: ProjectRef,
+    sprint: Sprint,
+    ends: Mapping[str, StoryOutcome],
+    running: Sequence[str] = (),
+    held: Mapping[str, str] | None = None,
+) -> None:
     """Publish the board and the batch's progress as artifacts in the UI."""
     ports = ports_for(project)
     text = ports.workspace.read(ports.workspace.tip(), f"{ports.config.settings.planning_folder}/{BOARD}") or ""
     table = board_table(read_board(text), sprint.stories, ends)
     create_markdown_artifact(key="board", markdown=table, description="Where every story stands")
+    batch = batch_table(sprint.stories, ends, running, held or {})
+    create_markdown_artifact(key="batch", markdown=batch, description="How the running batch is doing")
