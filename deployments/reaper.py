@@ -1,8 +1,8 @@
 """Which runs say that they are running although their process is gone, and who ends them?
 
 A process that was killed leaves its flow runs `Running` for ever, and a cancelled or crashed parent leaves its
-in-process subflows so. `reap_children` is the hook for parents that a worker watches; `end_orphans` is called by whoever
-whoever holds the project's lease and so knows that no other orchestrator of the project is alive.
+in-process subflows so. `reap_children` is the hook for parents that a worker watches. `end_orphans` is called by
+whoever holds the project's lease, and so knows that no other orchestrator of the project is alive.
 """
 
 from __future__ import annotations

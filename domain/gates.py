@@ -1,7 +1,7 @@
 """What does a gate's document decide?
 
-A gate's document says once `Verdict: PASS | CONCERNS | FAIL | WAIVED`, or for readiness `READY | READY WITH CONDITIONS |
-NOT READY`. Anything else is inconclusive, and that is never a pass. A model cannot waive: WAIVED needs a person.
+A gate's document says once `Verdict: PASS | CONCERNS | FAIL | WAIVED`, or for readiness `READY | READY WITH CONDITIONS
+| NOT READY`. Anything else is inconclusive, and that is never a pass. A model cannot waive: WAIVED needs a person.
 """
 
 from __future__ import annotations

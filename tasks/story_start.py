@@ -1,7 +1,7 @@
 """From where does the work on a story start?  From a baseline and an opening that are recorded once.
 
-What a developer reads first depends on what is merged at that moment; a resumed run must read the same, so both are kept
-on the project's shelf under the story and its attempt.
+What a developer reads first depends on what is merged at that moment; a resumed run must read the same, so both are
+kept on the project's shelf under the story and its attempt.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What holds for every test: nothing beyond loopback, nobody's home, no real keys, and no Prefect server unless asked for.
+"""What holds for every test: nothing beyond loopback, nobody's home, no real keys, no server unless asked for.
 
 `test_seal.py` proves that the seal works.
 """
