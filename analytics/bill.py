@@ -165,6 +165,15 @@ def markdown(bill: Bill, *, estimate: tuple[Decimal, Decimal] | None = None) -> 
     return "\n".join(text) + "\n"
 
 
+def bill_markdown(warehouse: str | Path, project: str | None = None, run: str | None = None) -> str:
+    """The bill of a project or a run as Markdown.
+
+    Raises:
+        InputError: when there is no warehouse.
+    """
+    return markdown(read_bill(warehouse, project=project, run=run))
+
+
 def _sum(calls: Iterable[CallRecorded], name: Callable[[CallRecorded], tuple[str, ...]]) -> list[BillLine]:
     lines: dict[tuple[str, ...], BillLine] = {}
     for call in calls:

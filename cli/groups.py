@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from . import rehearse
+from . import rehearse, report
 
-GROUPS: dict[str, typer.Typer] = {"rehearse": rehearse.app}
+GROUPS: dict[str, typer.Typer] = {"rehearse": rehearse.app, "report": report.app}
