@@ -24,7 +24,7 @@ from storyloom.domain.workflow_tree import Note, Workflow
 MAX_FILE_BYTES = 4 << 20
 MAX_TOTAL_BYTES = 64 << 20
 MAX_FILES = 20_000
-TEXTS = frozenset({".md", ".yaml", ".yml", ".xml", ".toml", ".csv", ".json", ".txt", ".template", ".html"})
+TEXTS = frozenset({".md", ".yaml", ".yml", ".xml", ".toml", ".csv", ".json", ".txt", ".template", ".html", ".py"})
 SKIPPED = frozenset({".git", "node_modules", ".venv", "__pycache__", ".cache"})
 TOOLS = (".agents", ".claude", ".cursor", ".codex", ".gemini", ".github", ".opencode", ".windsurf", ".cline", ".roo")
 
@@ -67,6 +67,12 @@ class WorkflowLibrary:
                 )
         return cls(str(root), files, tuple(skipped))
 
+    @staticmethod
+    def is_installed(folder: str | Path) -> bool:
+        """Whether the method is installed in a project's folder: a folder of its own, or skills of a tool."""
+        root = Path(folder)
+        return any((root / name).is_dir() for name in INSTALLED) or any((root / t / "skills").is_dir() for t in TOOLS)
+
     @cached_property
     def found(self) -> tuple[FoundWorkflow, ...]:
         """All workflows, sorted by id."""
@@ -76,6 +82,11 @@ class WorkflowLibrary:
     def references(self) -> References:
         """Which file a path in a workflow means."""
         return References(self.files)
+
+    @cached_property
+    def agent_paths(self) -> tuple[str, ...]:
+        """The first files of all agents."""
+        return find_agents(self.files)
 
     @cached_property
     def agents(self) -> tuple[Persona, ...]:
@@ -90,7 +101,7 @@ class WorkflowLibrary:
     @cached_property
     def _agents_and_notes(self) -> tuple[tuple[Persona, ...], tuple[Note, ...]]:
         agents, notes = [], []
-        for path in find_agents(self.files):
+        for path in self.agent_paths:
             try:
                 agents.append(read_agent(path, self.files))
             except DocumentError as error:

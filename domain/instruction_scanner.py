@@ -28,8 +28,8 @@ INERT = frozenset({
 })  # fmt: skip  # words that prose uses as placeholders: tags only when they are closed
 CONTAINERS = frozenset({"workflow", "step", "substep", "check", "if", "for-each", "repeat", "invoke-workflow"})
 TASK_ONLY = frozenset({
-    "task", "objective", "flow", "llm", "mandate", "phase", "iterate", "i", "rule", "mode", "desc",
-})  # fmt: skip  # words that are tags only in a file with a <task> element
+    "task", "tool", "objective", "flow", "llm", "mandate", "phase", "iterate", "i", "rule", "mode", "desc",
+})  # fmt: skip  # words that are tags only in a file that is a <task>
 VOCABULARY = CONTAINERS | LEAF | VOID | INERT | TASK_ONLY
 
 MAX_DEPTH = 64
@@ -99,8 +99,8 @@ class _Scanner:
         self.stack = [_Open("root", 0, (0, 0), {})]
         self.too_deep: dict[str, int] = {}
         self.done = 0  # everything before this offset is in the tree
-        task = re.search(r"<task[\s>]", text) is not None
-        self.vocabulary = VOCABULARY if task else VOCABULARY - TASK_ONLY
+        self.is_task = re.search(r"<(?:task|tool)\s[^<>]*>", text) is not None
+        self.vocabulary = VOCABULARY if self.is_task else VOCABULARY - TASK_ONLY
 
     def run(self) -> tuple[Node, tuple[Note, ...]]:
         comments, spans = self._comments_and_code()
@@ -358,6 +358,8 @@ class _Scanner:
                 closed.discard(name)  # once is enough
                 near = difflib.get_close_matches(name, sorted(self.vocabulary), 1, 0.75)
                 hint = f" (did you mean <{near[0]}>?)" if near else ""
+                if self.is_task and not near:
+                    continue  # task files group their text under headings of their own
                 self._note(at, f"unknown tag <{name}>: read as text{hint}")
 
 

@@ -11,10 +11,12 @@ from .instruction_scanner import scan
 from .step_order import in_order, rank
 from .workflow_tree import Node, Note, Step
 
-_WRAPPERS = frozenset({"root", "task", "workflow", "flow", "phase"})
-_CONTEXT = frozenset(
-    {"text", "comment", "critical", "guideline", "note", "objective", "llm", "example", "rule", "desc"}
-)
+_WRAPPERS = frozenset({"root", "task", "tool", "workflow", "flow", "phase"})
+_CONTEXT = frozenset({
+    "text", "comment", "critical", "guideline", "note", "objective", "llm", "example", "rule", "desc", "i", "mandate",
+    "facilitation-guidelines", "facilitation-principles", "checkpoint-handlers", "guide", "energy-checkpoint", "format",
+    "iterate", "mode", "warning", "menu",
+})  # fmt: skip  # what tells how to work, and is nothing to do
 _STEP_HEADING = re.compile(r"\bstep\s+(-?\d+(?:\.\d+)?[a-z]?)\b", re.IGNORECASE)
 _NUMBERED_HEADING = re.compile(r"^(\d+(?:\.\d+)?[a-z]?)[.):]\s")
 
@@ -32,7 +34,10 @@ class Instructions:
 
 
 def read_instructions(text: str, path: str) -> Instructions:
-    """The steps of an instruction text in the order in which they run, and the text around them."""
+    """The steps of an instruction text in the order in which they run, and the text around them.
+
+    Numbered headings that start over keep the order of the file: it has several lists of steps.
+    """
     root, found = scan(text, path)
     notes = list(found)
     tagged = any(node.kind in ("workflow", "step", "flow") for node in root.walk())
@@ -40,11 +45,13 @@ def read_instructions(text: str, path: str) -> Instructions:
         steps, outside = _tagged(root, path, notes)
     else:
         steps, outside = _prose(text, root)
-    ordered = in_order(steps, lambda step: step.number)
-    _note_numbers(ordered, path, notes)
+    numbers = [rank(step.number) for step in steps]
+    if tagged or len(set(numbers)) == len(numbers):
+        steps = in_order(steps, lambda step: step.number)
+        _note_numbers(steps, path, notes)
     critical = tuple(node.inner_text() for node in outside if node.kind == "critical")
     preamble = "\n".join(text for node in outside if (text := _plain(node)))
-    return Instructions(tagged, root, tuple(ordered), preamble, critical, tuple(notes))
+    return Instructions(tagged, root, tuple(steps), preamble, critical, tuple(notes))
 
 
 def _plain(node: Node) -> str:

@@ -86,7 +86,7 @@ def _entries(files: Mapping[str, str]) -> Iterable[str]:
 def _is_workflow(path: str, text: str, folder: str) -> bool:
     """Whether a file of another name is a workflow: one of several in a folder, one below its parent's, or a task."""
     base = posixpath.basename(path)
-    if _NAMED.match(base) and "template" not in base:
+    if _NAMED.match(base) and "template" not in base and posixpath.basename(folder) != "agents":
         return path.endswith(".xml") or re.search(r"\A(?:---\s*\n)?(?:.*\n){0,9}?name:", text) is not None
     if path.endswith((".yaml", ".yml")):
         return all(re.search(rf"^{key}:", text, re.MULTILINE) for key in ("instructions", "name"))

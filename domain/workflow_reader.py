@@ -15,7 +15,9 @@ from typing import Literal
 from . import frontmatter
 from .customization import load_toml, merge_layers
 from .errors import DocumentError, InputError
+from .instruction_scanner import scan
 from .instruction_steps import Instructions, read_instructions
+from .invocations import invoked_file, invoked_path
 from .jumps import goto_target, landing
 from .references import ENTRIES, References, is_remote
 from .resolver import INSTALLED
@@ -23,6 +25,8 @@ from .safe_yaml import load_yaml_with_lines
 from .step_files import read_step, step_number
 from .step_order import in_order
 from .workflow_tree import Node, Note, Step, Workflow
+
+_FOLLOW = re.compile(r"\b(?:follow|read|load|execute|run)\b", re.IGNORECASE)
 
 MAX_CHARACTERS = 4 << 20
 _STEP_MENTION = re.compile(r"[\w./{}-]*\b(?:step-[\w.-]+|[a-z]-\d+[a-z]?-[\w.-]+)\.md\b")
@@ -96,6 +100,7 @@ class _Reading:
     def __post_init__(self) -> None:
         self.folder = posixpath.dirname(self.entry)
         self.notes: list[Note] = []
+        self.followed: list[str] = []
 
     # the three shapes
 
@@ -156,11 +161,6 @@ class _Reading:
             variables={**values, "skill-name": posixpath.basename(self.folder) or name, **custom},
             steps=(),
         )
-        body, _ = frontmatter.body_of(self.text(self.entry))
-        for mention in _BODY_MENTION.finditer(body):
-            target = posixpath.normpath(posixpath.join(self.folder, mention[1]))
-            if target in self.files and target != self.entry:
-                return self._with_body(base, target, base.variables)
         return self._with_body(base, self.entry, base.variables)
 
     def from_markdown(self) -> Workflow:
@@ -194,6 +194,7 @@ class _Reading:
 
     def _with_body(self, base: Workflow, path: str, variables: Mapping[str, object]) -> Workflow:
         """The workflow with the steps that its instruction file has or leads to."""
+        self.followed.append(path)
         text = self.text(path)
         more = self._frontmatter(path) if path != base.path and path.endswith(".md") else {}
         base = replace(base, variables={**more, **variables})
@@ -205,9 +206,25 @@ class _Reading:
             body, _ = frontmatter.body_of(text)
             critical = tuple(node.inner_text() for node in tagged.root.walk() if node.kind == "critical")
             return self._finish(replace(base, kind="steps"), None, path, steps=steps, preamble=body, critical=critical)
+        onward = self._onward(path, text)
+        if onward:
+            return self._with_body(base, onward, base.variables)
         if base.kind == "skill" and path == base.path:
-            return self._finish(base, _whole(text, path, tagged), path)
+            return self._finish(base, _whole(text, path), path)
         return self._finish(replace(base, kind="prose"), tagged, path)
+
+    def _onward(self, path: str, text: str) -> str:
+        """The file that a text without steps of its own sends its reader to: "follow the instructions in ..."."""
+        for mention in _BODY_MENTION.finditer(text):
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), mention[1]))
+            told = _FOLLOW.search(text[text.rfind("\n", 0, mention.start()) + 1 : mention.start()])
+            if told and target in self.files:
+                if target not in self.followed:
+                    return target
+                if target != path:
+                    line = text.count("\n", 0, mention.start()) + 1
+                    self._note(path, line, f"{posixpath.basename(path)} leads back to {mention[1]}", error=True)
+        return ""
 
     def _finish(
         self,
@@ -225,7 +242,7 @@ class _Reading:
             base = replace(base, kind=kind)
             self.notes += read.notes
         if path:
-            self._check_steps(steps, path)
+            self._check_steps(steps, path, base.variables)
         if not steps and not any(note.severity == "error" for note in self.notes):
             self._note(path or self.entry, 1, "the workflow has no steps", error=True)
         notes = tuple(dict.fromkeys(self.notes))
@@ -321,7 +338,7 @@ class _Reading:
                 line = place.get(name, place.get(name.replace("_", "-"), place.get("variables", 1)))
                 self._note(self.entry, line, f"the variable {name!r} stands for itself", error=True)
 
-    def _check_steps(self, steps: Sequence[Step], path: str) -> None:
+    def _check_steps(self, steps: Sequence[Step], path: str, variables: Mapping[str, object]) -> None:
         for step in steps:
             for node in step.node.walk():
                 where = step.file or path
@@ -329,32 +346,28 @@ class _Reading:
                     message = f"goto {goto_target(node)!r} leads nowhere: no step and no anchor has this name"
                     self._note(where, node.line, message, error=True)
                 elif node.kind == "invoke-workflow":
-                    self._check_invoked(node, where)
+                    self._check_invoked(node, where, variables)
                 elif node.kind == "template-output" and is_remote(node.attrs.get("file", "")):
                     self._note(where, node.line, "template-output: only files of the project are written", error=True)
 
-    def _check_invoked(self, node: Node, path: str) -> None:
+    def _check_invoked(self, node: Node, path: str, variables: Mapping[str, object]) -> None:
         target = invoked_path(node)
-        try:
-            found = self.references.find_workflow(target, self.folder) if target else None
-        except InputError as error:
-            self._note(path, node.line, f"invoke-workflow: {error.message}", error="{" not in target)
-            return
         if not target:
             self._note(path, node.line, "invoke-workflow names no workflow", error=True)
-        elif found == self.entry:
+            return
+        try:
+            found = invoked_file(node, self.folder, variables, self.references)
+        except InputError as error:
+            known_late = isinstance(error, DocumentError) and not is_remote(target)
+            self._note(path, node.line, f"invoke-workflow: {error.message}", error=not known_late)
+            return
+        if found == self.entry:
             self._note(path, node.line, "the workflow invokes itself", error=True)
-        elif found is None and not re.search(r"\{(?!project[-_]root|bmad_folder)", target):
+        elif found is None:
             self._note(path, node.line, f"invoke-workflow: {target!r} does not exist here")
 
     def _note(self, path: str, line: int, message: str, *, error: bool = False) -> None:
         self.notes.append(Note(path, line, message, "error" if error else "warning"))
-
-
-def invoked_path(node: Node) -> str:
-    """The workflow that an <invoke-workflow> names, by attribute or as its text."""
-    body = "".join(child.text for child in node.children if child.kind == "text")
-    return (node.attrs.get("path") or body).strip().split("\n")[0].strip()
 
 
 def _without_head(text: str) -> str:
@@ -364,8 +377,9 @@ def _without_head(text: str) -> str:
     return re.sub(r"[^\n]", " ", head) + body
 
 
-def _whole(text: str, path: str, read: Instructions) -> Instructions:
+def _whole(text: str, path: str) -> Instructions:
     """A skill whose text is one step."""
     body, line = frontmatter.body_of(text)
-    step = Step("", posixpath.basename(posixpath.dirname(path)), read.root, line)
-    return replace(read, tagged=False, steps=(step,) if body.strip() else (), preamble="", critical=())
+    root, notes = scan(_without_head(text), path)
+    step = Step("", posixpath.basename(posixpath.dirname(path)), root, line)
+    return Instructions(False, root, (step,) if body.strip() else (), "", (), notes)
