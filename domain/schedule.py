@@ -90,8 +90,12 @@ def build_dag(
     }
     implied: set[tuple[str, str]] = set()
     if order is Order.PLAN:
+        epics = {epic: number for number, epic in enumerate(dict.fromkeys(s.epic for s in by_key.values()))}
+        in_epics = sorted(by_key, key=lambda key: epics[by_key[key].epic])  # as _plan_edges goes through them
+        place = {key: number for number, key in enumerate(in_epics)}
+        ahead = any(place[name] >= place[key] for key, names in needs.items() for name in names)  # else: no cycle
         for key, before in _plan_edges(list(by_key.values())):
-            if before not in needs[key] and not _reaches(needs, before, key):
+            if before not in needs[key] and not (ahead and _reaches(needs, before, key)):
                 needs[key].append(before)
                 implied.add((key, before))
     dependants: dict[str, list[str]] = {key: [] for key in by_key}
