@@ -154,9 +154,38 @@ def _of_module(module: str) -> Iterator[Case]:
         new = change(block)
         if new is None or new == block or places != 1 or "\t" in "".join(block) or "```" in "".join(block):
             continue
-        search, replacement = "\n".join(block) + "\n", "\n".join(new) + "\n"
-        after = "\n".join([*rows[:low], *new, *rows[high:]])
-        yield Case(f"{module}:{low + 1} {change.__name__}", text, search, replacement, after, low + 1, high)
+        whole = Edit(low, high, tuple(new))
+        small = narrow(rows, whole)
+        for size, edit in (("", whole), (" narrow", small)):
+            if edit is not None:
+                name = f"{module}:{low + 1} {change.__name__}{size}"
+                old = "\n".join(rows[edit.low : edit.high]) + "\n"
+                after = "\n".join([*rows[: edit.low], *edit.new, *rows[edit.high :]])
+                yield Case(name, text, old, "".join(f"{row}\n" for row in edit.new), after, edit.low + 1, edit.high)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Lines `low` to `high` (excluded) become `new`."""
+
+    low: int
+    high: int
+    new: tuple[str, ...]
+
+
+def narrow(rows: Sequence[str], edit: Edit) -> Edit | None:
+    """The same edit with one line around what changes; None if that is not unique, or all of the block."""
+    old = rows[edit.low : edit.high]
+    head = next(
+        n for n, (mine, theirs) in enumerate(zip([*old, None], [*edit.new, None], strict=False)) if mine != theirs
+    )
+    pairs = zip([*old[head:][::-1], None], [*edit.new[head:][::-1], None], strict=False)
+    tail = next(n for n, (mine, theirs) in enumerate(pairs) if mine != theirs)
+    low, end = max(0, head - 1), max(0, tail - 1)
+    small = Edit(edit.low + low, edit.high - end, edit.new[low : len(edit.new) - end])
+    loose = [row.strip() for row in rows[small.low : small.high]]
+    places = sum([r.strip() for r in rows[n : n + len(loose)]] == loose for n in range(len(rows)))
+    return small if places == 1 and len(loose) < len(old) and any(loose) else None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -189,6 +218,8 @@ def trailing_spaces_both(case: Case) -> Case:
 
 def trailing_spaces_in_file(case: Case) -> Case:
     """The file's unchanged lines have spaces at their ends, the answer does not."""
+    if case.search.count("\n") < 2:
+        return replace(case, name="")
     rows = case.before.split("\n")
     at = case.first - 1
     rows[at + 1] += "   "
@@ -256,7 +287,7 @@ def first_line_trimmed(case: Case) -> Case:
 
 def trimmed(case: Case) -> Case:
     """Both texts were stripped at both ends."""
-    if case.new.endswith("\n\n"):
+    if case.new.endswith("\n\n") or not case.new.strip():
         return replace(case, name="")  # the blank line that it loses is nowhere to be seen
     return replace(case, search=case.search.strip(), new=case.new.strip())
 
@@ -298,13 +329,15 @@ def search_lost_newline(case: Case) -> Case:
 
 def replacement_lost_newline(case: Case) -> Case:
     """The replacement lost its last line end, the search text did not."""
-    if case.new.endswith("\n\n"):
+    if case.new.endswith("\n\n") or not case.new.strip():
         return replace(case, name="")
     return replace(case, new=case.new.removesuffix("\n"))
 
 
 def stale_line(case: Case) -> Case:
     """One line of the search text is not what the file has."""
+    if sum(bool(row.strip()) for row in case.search.split("\n")) < 2:
+        return replace(case, name="")
     rows = case.search.split("\n")
     rows[len(rows) // 2] = _indent(rows[len(rows) // 2]) + "remembered = otherwise(than_it_is)"
     return replace(case, search="\n".join(rows), after=None)
@@ -312,6 +345,8 @@ def stale_line(case: Case) -> Case:
 
 def file_moved_on(case: Case) -> Case:
     """The last line of the block has got more code since it was read."""
+    if case.search.count("\n") < 2:
+        return replace(case, name="")  # part of a line may be meant
     rows = case.before.split("\n")
     rows[case.last - 1] += "  + 1"
     return replace(case, before="\n".join(rows), search=case.search.removesuffix("\n"), after=None)
@@ -319,6 +354,8 @@ def file_moved_on(case: Case) -> Case:
 
 def line_gone(case: Case) -> Case:
     """The file has lost a line of the block since it was read."""
+    if case.search.count("\n") < 3:
+        return replace(case, name="")
     rows = case.before.split("\n")
     middle = (case.first + case.last) // 2
     return replace(case, before="\n".join(rows[: middle - 1] + rows[middle:]), after=None, last=case.last - 1)
@@ -326,6 +363,8 @@ def line_gone(case: Case) -> Case:
 
 def line_added(case: Case) -> Case:
     """The file has got a line inside the block since it was read."""
+    if case.search.count("\n") < 3:
+        return replace(case, name="")
     rows = case.before.split("\n")
     middle = (case.first + case.last) // 2
     return replace(
@@ -351,6 +390,8 @@ def duplicated_deeper(case: Case) -> Case:
 
 def elided(case: Case) -> Case:
     """The answer leaves the middle out with `...`."""
+    if case.search.count("\n") < 5 or case.new.count(chr(10)) < 4:
+        return replace(case, name="")
     rows, new = case.search.split("\n"), case.new.split("\n")
     dots = _indent(rows[1]) + "..."
     return replace(
@@ -360,6 +401,8 @@ def elided(case: Case) -> Case:
 
 def elided_replacement(case: Case) -> Case:
     """The replacement stands for unchanged code with a comment."""
+    if case.search.count("\n") < 3 or case.new.count(chr(10)) < 4:
+        return replace(case, name="")
     new = case.new.split("\n")
     mark = _indent(new[1]) + "# ... rest of the function unchanged ..."
     return replace(case, new="\n".join([new[0], mark, *new[-2:]]), after=None)
@@ -407,6 +450,8 @@ def typographic_quotes(case: Case) -> Case:
 
 def joined_lines(case: Case) -> Case:
     """The search text has two lines in one."""
+    if case.search.count("\n") < 3:
+        return replace(case, name="")
     rows = case.search.split("\n")
     rows[1:3] = [rows[1] + " " + rows[2].strip()]
     return replace(case, search="\n".join(rows), after=None)
@@ -426,17 +471,21 @@ def blank_edges(case: Case) -> Case:
 
 def lost_blank_lines(case: Case) -> Case:
     """The search text lost the blank lines inside it."""
-    search = "\n".join(row for row in case.search.split("\n")[:-1] if row.strip()) + "\n"
+    search = re.sub(r"(?<=[^\n])\n\n+(?=[^\n])", "\n", case.search)
     return replace(case, name="" if search == case.search else case.name, search=search, after=None)
 
 
 def applied_already(case: Case) -> Case:
     """The edit has been applied before."""
+    if not case.new.strip():
+        return replace(case, name="")  # nothing is left that could tell
     return replace(case, before=case.after or "")
 
 
 def half(case: Case) -> Case:
     """The answer broke off: the search text ends inside its last line."""
+    if case.search.count("\n") < 2:
+        return replace(case, name="")
     rows = case.search.removesuffix("\n").split("\n")
     rows[-1] = rows[-1][: len(rows[-1]) - max(2, len(rows[-1].strip()) // 2)]
     return replace(case, search="\n".join(rows), after=None, name="" if not rows[-1].strip() else case.name)
@@ -484,7 +533,14 @@ def useful(case: Case, result: EditResult) -> bool:
     said = "\n".join(result.refusals)
     shown = [int(number) for number in re.findall(r"^\s*(\d+)\| ", said, re.MULTILINE)]
     near = any(case.first - 1 <= number <= case.last + 1 for number in shown)
-    return near or "leaves lines out" in said or "only for an empty file" in said
+    listed = re.findall(r"stands at lines? ([\d, ]+\d)", said)
+    named = {int(number) for row in listed for number in row.split(", ")}
+    return (
+        near
+        or bool(named & set(range(case.first, case.last + 1)))
+        or "leaves lines out" in said
+        or "only for an empty file" in said
+    )
 
 
 def judge_naive(case: Case) -> str:

@@ -1,14 +1,20 @@
-"""Has an edit been applied already?"""
+"""Has an edit been applied already?
+
+A replacement that adds nothing to the search text stood in the file before the edit as well, so it shows nothing by
+itself; one that only changes indentation is never taken for applied.
+"""
 
 from __future__ import annotations
 
 import re
 from difflib import SequenceMatcher
 
-from .edit_places import Lines, exact_starts
+from .edit_places import Lines, exact_starts, loose_starts
 
 TELLING_SIGNS = 3  # a replacement of fewer letters stands in many files by chance
 ALIKE = 0.7  # of a line that a replacement leaves out, to one that stands beside it
+
+Span = tuple[int, int]
 
 
 def stands_inside(text: str, search: str, new: str) -> bool:
@@ -18,13 +24,11 @@ def stands_inside(text: str, search: str, new: str) -> bool:
     """
     if search == new:
         return len(exact_starts(text, search)[0]) == 1
-    if search not in new or not _tells(new):
+    there = _only_span(text, new) if _tells(new) else None
+    if there is None or not (_adds(search, new) or search in new):
         return False
-    there, _ = exact_starts(text, new)
-    found, _ = exact_starts(text, search)
-    if len(there) != 1 or not found:
-        return False
-    return all(there[0] <= at and at + len(search) <= there[0] + len(new) for at in found)
+    found = _spans(text, search)
+    return bool(found) and all(there[0] <= start and end <= there[1] for start, end in found)
 
 
 def stands_instead(text: str, search: str, new: str) -> bool:
@@ -33,17 +37,46 @@ def stands_instead(text: str, search: str, new: str) -> bool:
     To be asked when the search text was not found. What the edit would take away from the replacement's edges must not
     be next to it: otherwise the search text only missed.
     """
-    there, _ = exact_starts(text, new) if _tells(new) and search.strip() else ([], [])
-    if len(there) != 1:
+    there = _only_span(text, new) if _tells(new) and search.strip() else None
+    if there is None:
         return False
-    mine = [row.strip() for row in search.split("\n") if row.strip()]
-    theirs = [row.strip() for row in new.split("\n") if row.strip()]
-    lines, span = Lines(text), max(1, len(mine) - len(theirs))
-    before = [row.strip() for row in lines.rows[: lines.number(there[0]) - 1] if row.strip()][-span:]
-    after = [row.strip() for row in lines.rows[lines.number(there[0] + len(new.rstrip("\n")) - 1) :] if row.strip()]
+    mine, theirs = _bare(search), _bare(new)
+    if not _adds(search, new) and (mine[0] != theirs[0] or mine[-1] != theirs[-1]):
+        return False
+    lines, size = Lines(text), max(1, len(mine) - len(theirs))
+    before = _bare("\n".join(lines.rows[: lines.number(there[0]) - 1]))[-size:]
+    after = _bare("\n".join(lines.rows[lines.number(max(there[0], there[1] - 1)) :]))[:size]
     left_before = mine[0] != theirs[0] and any(_alike(mine[0], row) for row in before)
-    left_after = mine[-1] != theirs[-1] and any(_alike(mine[-1], row) for row in after[:span])
+    left_after = mine[-1] != theirs[-1] and any(_alike(mine[-1], row) for row in after)
     return not (left_before or left_after)
+
+
+def lines_of(text: str, new: str) -> list[int]:
+    """The 1-based lines at which a telling replacement stands in the text."""
+    lines = Lines(text)
+    return [lines.number(start) for start, _ in _spans(text, new)] if _tells(new) else []
+
+
+def _only_span(text: str, wanted: str) -> Span | None:
+    spans = _spans(text, wanted)
+    return spans[0] if len(spans) == 1 else None
+
+
+def _spans(text: str, wanted: str) -> list[Span]:
+    """From where to where a text stands: exactly, or else as lines without the white space around them."""
+    exact, _ = exact_starts(text, wanted)
+    if exact:
+        return [(at, at + len(wanted.rstrip("\n"))) for at in exact]
+    lines, size = Lines(text), len(wanted.removesuffix("\n").split("\n"))
+    return [(lines.offsets[at], lines.offsets[at + size] - 1) for at in loose_starts(text, wanted)]
+
+
+def _adds(search: str, new: str) -> bool:
+    return bool(set(_bare(new)) - set(_bare(search)))
+
+
+def _bare(text: str) -> list[str]:
+    return [row.strip() for row in text.split("\n") if row.strip()]
 
 
 def _tells(new: str) -> bool:

@@ -10,6 +10,8 @@ from itertools import accumulate
 from .edit_places import NUMBERED, Lines, numbered
 
 SHOWN_LINES = 30
+SHOWN_WINDOWS = 3
+SHOWN_NUMBERS = 12
 NEARLY = 0.7
 ELISION = re.compile(
     r"(?:#|//|/\*|--|<!--|;)?\s*(?:\.\.\.|…)[^\w.]*"
@@ -22,7 +24,7 @@ QUOTES = re.compile("[\u2018\u2019\u201c\u201d\u00a0\u2013\u2014]")
 def closest(text: str, search: str) -> str:
     """The lines of `text` most like `search`, with their numbers, and the first line that differs.
 
-    A second place is shown when it is nearly as like.
+    Two more places are shown when they are nearly as like.
     """
     lines, wanted = Lines(text), [row.strip() for row in search.strip("\n").split("\n")]
     have = [row.strip("\ufeff").strip() for row in lines.rows[: lines.count]]
@@ -40,25 +42,39 @@ def closest(text: str, search: str) -> str:
         if second >= score * NEARLY:
             rows = lines.rows[other : min(other + min(len(wanted), SHOWN_LINES // 3), lines.count)]
             said += f"\nNearly as close, from line {other + 1}:\n{numbered(rows, other + 1)}"
-    return said
+    return said + _rarest(have, wanted)
+
+
+def _rarest(have: Sequence[str], wanted: Sequence[str]) -> str:
+    """Where the wanted line stands that is rarest in the file, if it stands at several places; "" otherwise."""
+    often = Counter(have)
+    rarest = min((row for row in wanted if row and often[row]), key=lambda row: often[row], default="")
+    if often[rarest] < 2:
+        return ""
+    numbers = [str(n) for n, row in enumerate(have, 1) if row == rarest]
+    named = ", ".join(numbers[:SHOWN_NUMBERS]) + (", …" if len(numbers) > SHOWN_NUMBERS else "")
+    return f"\nThe search text's line {_short(rarest)} stands at lines {named}."
 
 
 def _best_windows(have: Sequence[str], wanted: Sequence[str]) -> list[tuple[int, float]]:
-    """The two best places (line index, score), apart from each other; of equals, the first comes first.
+    """The best places (line index, score), apart from each other; of equals, the first comes first.
 
     A line that is wanted counts the more the fewer lines of the file are like it; others count by their words.
     """
-    often, needed, size = Counter(have), set(wanted) - {""}, len(wanted)
+    often, needed, size = Counter(have), {row for row in wanted if row and not ELISION.fullmatch(row)}, len(wanted)
     worth = {row: 1 / often[row] if row in needed else _likeness(row, wanted) / 4 for row in often}
     sums = [0.0, *accumulate(worth[row] for row in have)]
     scores = []
     for start in range(len(have)):
         opens = 0.5 * worth[have[start]] if wanted[0] and have[start] == wanted[0] else 0.0
         scores.append(round(sums[min(start + size, len(have))] - sums[start] + opens, 9))
-    best = max(range(len(have)), key=lambda at: (scores[at], -at))
-    apart = [at for at in range(len(have)) if abs(at - best) >= size]
-    second = max(apart, key=lambda at: (scores[at], -at), default=None)
-    return [(best, scores[best]), *([(second, scores[second])] if second is not None else [])]
+    best: list[int] = []
+    for at in sorted(range(len(have)), key=lambda at: (-scores[at], at)):
+        if all(abs(at - other) >= size for other in best):
+            best.append(at)
+        if len(best) == SHOWN_WINDOWS:
+            break
+    return [(at, scores[at]) for at in best]
 
 
 def _likeness(row: str, wanted: Sequence[str]) -> float:

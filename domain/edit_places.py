@@ -84,6 +84,9 @@ def exact_place(text: str, start: int, search: str, replace: str) -> Place | Non
         return None
     if not before.strip() and "\n" in search and not search.endswith("\n") and text[end : end + 1].strip("\n"):
         return None
+    if not replace and not before.strip() and "\n" not in search[-1:] and text[end : end + 1] == "\n":
+        start, end = start - len(before), end + 1  # whole lines go with their line end
+        return Place(first, lines.number(end - 1), (Piece(start, end, ""),))
     replace = same_line_end(text, start, end, search, replace)
     head = _shared(search, replace)
     tail = _shared(search[head:][::-1], replace[head:][::-1])

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Literal
 
 from . import edit_hints
-from .edit_done import stands_inside, stands_instead
+from .edit_done import lines_of, stands_inside, stands_instead
 from .edit_places import (
     NUMBERED,
     Lines,
@@ -113,18 +113,18 @@ def _find(text: str, search: str, new: str) -> _Found:
     elided = edit_hints.elision(search, new)
     if elided:
         return _refused(f"The replacement leaves lines out with {elided!r}: give every line as it shall be.")
-    if stands_inside(text, search, new):
-        return _already()
     for reading in READINGS:
         read = reading(search, new)
         found = _look(text, *read) if read is not None else None
         if found is not None:
             return found
-    return _already() if stands_instead(text, search, new) else _missing(text, search)
+    return _already() if stands_instead(text, search, new) else _missing(text, search, new)
 
 
 def _look(text: str, search: str, new: str) -> _Found | None:
     """What comes of one reading of an edit; None if its search text is nowhere."""
+    if stands_inside(text, search, new):
+        return _already()
     whole, inside = exact_starts(text, search)
     if len(whole) > 1:
         return _refuse_places(text, [Lines(text).number(at) for at in whole])
@@ -165,10 +165,12 @@ def _fill(text: str, new: str) -> _Found:
     return _Found(Applied("exact", 1, 1), (Piece(start, len(text), new.removeprefix("\ufeff")),))
 
 
-def _missing(text: str, search: str) -> _Found:
+def _missing(text: str, search: str, new: str) -> _Found:
     slip = edit_hints.slip(text, search)
     told = f"{slip} " if slip else ""
-    return _refused(f"The search text is not in the file. {told}{edit_hints.closest(text, search)}")
+    done = ", ".join(map(str, lines_of(text, new)[:SHOWN_PLACES]))
+    there = f"\nThe replacement stands at line {done}: if that is what you want, nothing is left to do." if done else ""
+    return _refused(f"The search text is not in the file. {told}{edit_hints.closest(text, search)}{there}")
 
 
 def _refused(message: str, first: int = 0) -> _Found:
