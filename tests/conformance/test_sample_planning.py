@@ -20,7 +20,7 @@ from storyloom.rehearsal.conversation import Conversation, Miss
 from storyloom.rehearsal.talk import Asked, Block
 from storyloom.tasks.library import persona_of, program_of
 from storyloom.tasks.ports import Ports
-from storyloom.tasks.workflow_machine import RunOptions, machine_for
+from storyloom.tasks.workflow_machine import Machine, RunOptions
 from storyloom.tasks.workflow_steps import initial_state
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "shelf"
@@ -78,9 +78,10 @@ def run(name: str, documents: MemoryDocuments, answer, given: dict[str, str]) ->
     )
     program, _ = program_of(ports, name)
     assert program.notes == ()
-    machine = machine_for(ports, program, persona_of(ports, program.workflow), RunOptions())
+    machine = Machine(ports, program, persona_of(ports, program.workflow), RunOptions(asking="unsure"))
     state = initial_state(ports, program, given, "")
     while state.status not in ENDED:
+        assert state.status == "running", state.question
         state = machine.run_step(state)
     return machine.finish(state), models.asked
 
