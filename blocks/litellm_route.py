@@ -14,7 +14,7 @@ from storyloom.domain.errors import ModelBroken, ModelError, ModelTimeout
 from storyloom.domain.failures import may_be_billed, sorted_failure
 from storyloom.domain.model_calls import ModelRequest
 from storyloom.domain.redaction import Redactor
-from storyloom.domain.wire import Abilities, Abort, Endpoint, RawReply, provider_of
+from storyloom.domain.wire import Abilities, Abort, Endpoint, RawReply, part, provider_of
 
 # Before the import: without these it fetches prices and headers over the network and loads a `.env` file's keys.
 QUIET = {
@@ -71,6 +71,9 @@ class LitellmRoute:
             reply = wire_openai.read_stream(_watched(stream, abort, first, began), "litellm")
             if getattr(stream, "received_finish_reason", reply.stop_reason) is None:
                 raise ModelBroken("The answer's stream ended before the answer did.")  # litellm invents a "stop"
+            if not any(part(chunk, "usage") for chunk in getattr(stream, "chunks", None) or [reply]):
+                said = "The provider's answer has no token counts; litellm made up some of its own."
+                reply = reply.model_copy(update={"usage": None, "problem": said})
         except ModelError as error:
             error.maybe_billed = True
             raise

@@ -282,7 +282,7 @@ class Door:
         attempt = attempt.model_copy(update={"latency_s": self._clock.monotonic() - began})
         if raw is None:
             assert failure is not None
-            raise self._failed(attempt, failure, price)
+            raise self._failed(call, attempt, failure, price)
         return self._answered(call, attempt, question, raw, price)
 
     def _begin(self, attempt: Attempt, left: float) -> None:
@@ -328,8 +328,10 @@ class Door:
         except ModelError as error:
             return None, error
 
-    def _failed(self, attempt: Attempt, failure: ModelError, price: Price | None) -> ModelError:
+    def _failed(self, call: _Call, attempt: Attempt, failure: ModelError, price: Price | None) -> ModelError:
         lost = failure.maybe_billed
+        if lost:
+            call.add(attempt.worst_usage, attempt.worst_cost)
         self._note(attempt, failure)
         self._finish(
             attempt.model_copy(
@@ -353,13 +355,12 @@ class Door:
         parsed, failure = judge(raw.model_copy(update={"content": content}), question, _misfits)
         usage = raw.usage or estimated_usage(question, raw.content + str(raw.tool_calls))
         paid = cost(usage, price) if price else None
-        call.usage = usage if call.usage is None else call.usage + usage
-        call.cost += paid or Decimal(0)
+        call.add(usage, paid)
         reply = ModelReply(
             content=content,
             tool_calls=raw.tool_calls,
             parsed=parsed,
-            usage=call.usage,
+            usage=call.usage or usage,
             cost=call.cost,
             model=attempt.model,
             provider=attempt.provider,
@@ -388,6 +389,7 @@ class Door:
         )
         if failure:
             raise failure
+        self._seen.add(call.key)
         return reply
 
     def _finish(self, attempt: Attempt) -> None:
@@ -433,6 +435,11 @@ class _Call:
         self.attempts = 0
         self.usage: Usage | None = None
         self.cost = Decimal(0)
+
+    def add(self, usage: Usage, paid: Decimal | None) -> None:
+        """Count what one attempt used."""
+        self.usage = usage if self.usage is None else self.usage + usage
+        self.cost += paid or Decimal(0)
 
 
 def _event(attempt: Attempt) -> CallRecorded:

@@ -23,7 +23,8 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 _NO_MONEY = re.compile(
-    r"insufficient_quota|exceeded your current quota|credit balance|billing|spend.limit|payment", re.IGNORECASE
+    r"insufficient_quota|exceeded your current quota|credit balance|billing|spend.limit|api usage limits|payment",
+    re.IGNORECASE,
 )
 _OVERLOADED = re.compile(r"overloaded", re.IGNORECASE)
 _NOT_ACCEPTED = re.compile(

@@ -96,9 +96,8 @@ def parse_arguments(text: str) -> dict[str, JsonValue]:
 
 
 def arguments_text(arguments: Mapping[str, JsonValue]) -> str:
-    """The inverse of `parse_arguments`."""
-    raw = arguments.get("_raw")
-    return raw if isinstance(raw, str) and len(arguments) == 1 else json.dumps(arguments, ensure_ascii=False)
+    """A tool call's arguments as JSON text. What was no JSON stays wrapped: clients and servers parse it again."""
+    return json.dumps(arguments, ensure_ascii=False)
 
 
 def part(whole: Any, *path: str) -> Any:
