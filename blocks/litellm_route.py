@@ -36,6 +36,11 @@ def _litellm() -> Any:
     return litellm
 
 
+def warm_up() -> None:
+    """Import litellm now, for instance while something else is waited for."""
+    _litellm()
+
+
 class LitellmRoute:
     """Asks any vendor through litellm, one request a call. `endpoints` by provider; others use litellm's own."""
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,6 +135,9 @@ def running_server(environment: Environment, port: int, *, keep: bool) -> Iterat
         os.environ.update({k: v for k, v in settings.items() if k != "PREFECT_HOME"})
         yield environment.prefect_api_url
         return
+    from storyloom.blocks.litellm_route import warm_up
+
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     with _starting("Starting a Prefect server"), contextlib.ExitStack() as stack:
         url = stack.enter_context(prefect_server(environment.home, port, keep=keep))
         rest = stack.pop_all()

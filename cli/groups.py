@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from . import rehearse, report
+from . import rehearse, report, workflow
 
-GROUPS: dict[str, typer.Typer] = {"rehearse": rehearse.app, "report": report.app}
+GROUPS: dict[str, typer.Typer] = {"rehearse": rehearse.app, "report": report.app, "workflow": workflow.app}

@@ -30,7 +30,7 @@ from storyloom.domain.settings import ProjectConfig, Settings
 from storyloom.domain.wire import Endpoint
 from storyloom.tasks.ports import Ports
 
-from .environment import Environment, project_folder, read_environment, spool_folder
+from .environment import Environment, project_folder, read_environment, spool_folder, warehouse_path
 from .lane import ReentrantLock, SharedLease
 
 
@@ -68,6 +68,7 @@ def compose(project: ProjectRef, environment: Environment | None = None) -> Port
         lease=SharedLease(state / "lease").held,
         publish=_publish(workspace, state, settings),
         follow=_follow(workspace, state),
+        bill=_bill(environment, config),
         mode="rehearsal" if environment.mode == "rehearsal" else "live",
     )
 
@@ -141,3 +142,15 @@ def _follow(workspace: GitWorkspace, state: Path) -> Callable[[], None]:
             workspace.follow(branch)
 
     return follow
+
+
+def _bill(environment: Environment, config: ProjectConfig) -> Callable[[], str]:
+    def bill() -> str:
+        from storyloom.analytics.bill import bill_markdown
+        from storyloom.analytics.ingest import ingest
+
+        warehouse = warehouse_path(environment.home)
+        ingest(spool_folder(environment.home), warehouse)
+        return bill_markdown(warehouse, config.project.name)
+
+    return bill
