@@ -14,8 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,11 +50,13 @@ def run_bounded(
     watched: str = "",
     cgroup: Cgroup | None = None,
     descriptors: Sequence[int] = (),
+    settle: Callable[[], None] = lambda: None,
     sandboxed: bool = True,
 ) -> CommandResult:
     """Run a command in `folder` until it ends or a bound stops it, and end everything that it started.
 
-    `watched` is the folder that may grow by `limits.disk_bytes`. `descriptors` are handed to the child.
+    `watched` is the folder that may grow by `limits.disk_bytes`. `descriptors` are handed to the child. `settle` waits
+    for what ends on its own once the process has ended.
 
     Raises:
         SandboxError: the program is missing.
@@ -80,13 +81,14 @@ def run_bounded(
         try:
             hit = watch.until_end(started)
         finally:
-            usage = watch.end()
+            watch.end()
+            settle()
         wall_s = time.monotonic() - started
         code = 128 - process.returncode if process.returncode < 0 else process.returncode
         text, size = _tail(output, limits.output_bytes)
     if cgroup and cgroup.out_of_memory():
         hit = hit or "memory_bytes"
-    hit = hit or _why(code, text, limits, usage.cpu_s)
+    hit = hit or _why(code, text, size, limits, wall_s)
     if not hit and code and cgroup and cgroup.out_of_processes():
         hit = "processes"
     if hit == "tmp_bytes":  # or was it the host's own disk?
@@ -97,16 +99,10 @@ def run_bounded(
         output=text,
         output_bytes=size,
         wall_s=wall_s,
-        peak_memory_bytes=(cgroup.peak_bytes() if cgroup else None) or max(usage.peak_bytes, watch.peak_bytes),
+        peak_memory_bytes=cgroup.peak_bytes() if cgroup else watch.peak_bytes or None,
         limit_hit=hit,
         sandboxed=sandboxed,
     )
-
-
-@dataclass(frozen=True)
-class _Usage:
-    cpu_s: float = 0.0
-    peak_bytes: int = 0
 
 
 class _Watch:
@@ -144,8 +140,8 @@ class _Watch:
         finally:
             os.close(descriptor)
 
-    def end(self) -> _Usage:
-        """End the process group and the tree, and return what they used."""
+    def end(self) -> None:
+        """End the process group and the tree."""
         tree = [] if self.cgroup else _tree(self.process.pid)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -154,13 +150,7 @@ class _Watch:
                 os.kill(pid, signal.SIGKILL)
         if self.cgroup:
             self.cgroup.kill()
-        try:
-            _, status, usage = os.wait4(self.process.pid, 0)
-        except ChildProcessError:
-            self.process.wait()
-            return _Usage()
-        self.process.returncode = os.waitstatus_to_exitcode(status)
-        return _Usage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        self.process.wait()
 
     def _over(self) -> str:
         if self.cgroup is None:
@@ -168,6 +158,8 @@ class _Watch:
             self.peak_bytes = max(self.peak_bytes, held)
             if held > self.limits.memory_bytes:
                 return "memory_bytes"
+        elif self.cgroup.out_of_memory():  # the kernel ended one of them: the others may wait for it for ever
+            return "memory_bytes"
         if os.fstat(self.output.fileno()).st_size > self.limits.file_bytes:
             return "file_bytes"
         now = time.monotonic()
@@ -184,11 +176,14 @@ def clean_text(data: bytes) -> str:
     return CONTROL.sub("", ANSI.sub("", text))
 
 
-def _why(code: int, text: str, limits: Limits, cpu_s: float) -> str:
+def _why(code: int, text: str, size: int, limits: Limits, wall_s: float) -> str:
+    """The bound for which a command ended by itself, by its exit code or by what it said."""
+    if size >= limits.file_bytes:
+        return "file_bytes"
     if code in SIGNALS:
         return SIGNALS[code]
-    if code == 128 + signal.SIGKILL and cpu_s >= limits.cpu_s:
-        return "cpu_s"
+    if code == 128 + signal.SIGKILL and wall_s * (os.cpu_count() or 1) >= limits.cpu_s:
+        return "cpu_s"  # the kernel kills a process that ignored the warning
     return next((name for pattern, name in SAID if pattern.search(text)), "") if code else ""
 
 

@@ -11,6 +11,7 @@ import socket
 import stat
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -25,8 +26,10 @@ from .sandbox_chain import HOST, Chain, bind_project, bwrap_arguments, host_argu
 from .toolchain import SYSTEM_PATH, Toolchain, running_toolchain
 
 NOBODY = 65534
+GONE_S = 10.0
 POINTS = 12  # mount points kept ready for folders that the dropped user cannot reach
 NEUTRAL = "storyloom-points-"
+CANARY = "STORYLOOM_CANARY"  # in the environment outside, never inside
 HOST_PATH = ":".join((*SYSTEM_PATH, "/usr/sbin", "/sbin"))
 CANARIES = {
     11: "the worktree cannot be written",
@@ -155,7 +158,7 @@ class BubblewrapSandbox:
         chain = Chain(self._uid, self._points() if self._uid else None)
         for folder in self._toolchain.folders:
             chain.bind(folder)
-        if self._uid and writable:
+        if self._uid and (writable or worktree.stat().st_mode & 0o5 != 0o5):
             with storage_errors(worktree):
                 give(worktree, self._uid)
         bind_project(chain, worktree, writable=writable)
@@ -180,12 +183,14 @@ class BubblewrapSandbox:
                 ["/usr/bin/env", *command],
                 limits,
                 folder="/",
-                env={"PATH": HOST_PATH},
+                env={"PATH": HOST_PATH, CANARY: "sings"},
                 watched=str(worktree) if writable else "",
                 cgroup=cgroup,
                 descriptors=[*descriptors.values(), status],
+                settle=lambda: _wait_until_gone(_reported(status, "child-pid")),
             )
-            _require_started(result, os.pread(status, 4096, 0))
+            if not result.limit_hit and result.exit_code <= 128 and _reported(status, "exit-code") is None:
+                raise SandboxError(f"The sandbox could not be set up: {result.output.strip()[-400:]}")
         return result
 
     def _points(self) -> Path:
@@ -211,7 +216,7 @@ def canary_test(secret_file: str, port: int, *, network: bool) -> str:
 test -e '{secret_file}' && exit 12
 {reach}
 grep -q 'CapEff:.0000000000000000' /proc/self/status || exit 14
-test -n "$USER$SUDO_USER$OLDPWD$SSH_AUTH_SOCK$ANTHROPIC_API_KEY$OPENAI_API_KEY$PREFECT_API_KEY" && exit 15
+test -n "${{{CANARY}}}" && exit 15
 (echo x > /zz || echo x > /dev/zz) 2>/dev/null && exit 16
 (echo x > .git/zz) 2>/dev/null && exit 17
 test "$(id -u)" = 1000 || exit 18
@@ -250,13 +255,22 @@ def _memory_file(data: bytes) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _require_started(result: CommandResult, status: bytes) -> None:
-    """Tell a sandbox that could not be set up from a command that failed: bwrap reports an exit code for the latter."""
-    if result.limit_hit or result.exit_code > 128:
+def _reported(status: int, key: str) -> int | None:
+    """What bwrap wrote to its status file: "child-pid" at the start, "exit-code" if the command itself ended."""
+    lines = os.pread(status, 4096, 0).decode().splitlines()
+    found = [json.loads(line).get(key) for line in lines if line.startswith("{") and line.endswith("}")]
+    return next((int(value) for value in found if value is not None), None)
+
+
+def _wait_until_gone(pid: int | None) -> None:
+    """Wait for the sandbox's first process: it ends last, when nothing is left in its name space."""
+    deadline = time.monotonic() + GONE_S
+    while pid is not None and time.monotonic() < deadline:
+        with contextlib.suppress(psutil.Error):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.002)
+                continue
         return
-    reported = [json.loads(line) for line in status.decode().splitlines() if line.startswith("{")]
-    if not any("exit-code" in entry for entry in reported):
-        raise SandboxError(f"The sandbox could not be set up: {result.output.strip()[-400:]}")
 
 
 def _points_parent() -> str:
