@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .stories import StoryOutcome
-from .story_file import (
-    FileChange,
+from .story_file import FileChange
+from .story_file_edits import (
     add_change_log,
     add_completion_notes,
     add_review,

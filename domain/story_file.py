@@ -1,7 +1,7 @@
-"""What does a story's file say, and how is one part of it changed while all others stay byte for byte?
+"""What does a story's file say?
 
 The shape is upstream's: `# Story 1.2: title`, `Status: word`, Story, Acceptance Criteria, Tasks / Subtasks, Dev Notes,
-Dev Agent Record, Change Log, and what reviews append. Every edit is idempotent: run again, it changes nothing.
+Dev Agent Record, Change Log, and what reviews append. `story_file_edits` changes one part of it at a time.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .errors import DocumentError
-from .sections import Section, append_section, as_prose, find_sections, list_items, named, plain_title, replace_body
-from .statuses import READY, Kind, judge_move, read_status
-from .stories import ReviewReport, Story
+from .sections import Section, as_prose, find_sections, list_items, named, plain_title
+from .statuses import READY, Kind, read_status
+from .stories import Story
 from .story_text import split_criteria
 from .workflow_tree import Note
 
@@ -27,12 +26,8 @@ _ACS = re.compile(r"\(\s*ACs?\s*:?\s*#?([^)]*)\)", re.IGNORECASE)
 _OUTCOME = re.compile(
     r"(?:\*\*)?Outcome:?(?:\*\*)?:?\s*(?:\*\*)?\s*(Approved?|Changes Requested|Blocked)", re.IGNORECASE
 )
-FOLLOW_UPS = "Review Follow-ups (AI)"
-REVIEW = "Senior Developer Review (AI)"
 RECORD = ("Context Reference", "Agent Model Used", "Debug Log References", "Completion Notes List", "File List")
 FileKind = Literal["NEW", "MODIFIED", "DELETED", ""]
-_OUTCOMES = {"approve": "Approve", "changes_requested": "Changes Requested", "blocked": "Blocked"}
-_SEVERITY = {"high": "High", "medium": "Med", "low": "Low"}
 
 
 @dataclass(frozen=True)
@@ -108,7 +103,7 @@ def new_story_file(
         f"# Story {story.id}: {story.title}",
         f"Status: {status}",
         f"## Story\n\n{_told(story)}",
-        "## Acceptance Criteria\n\n" + "\n".join(f"{n}. {_one_line(text)}" for n, text in enumerate(criteria, 1)),
+        "## Acceptance Criteria\n\n" + "\n".join(f"{n}. {one_line(text)}" for n, text in enumerate(criteria, 1)),
         "## Tasks / Subtasks\n\n" + "\n".join(_box(text) for text in boxes),
         "## Dev Notes" + "".join(f"\n\n{note}" for note in notes),
         "### Project Structure Notes",
@@ -126,12 +121,13 @@ def _told(story: Story) -> str:
     return as_prose(told or story.title)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text with every run of white space made one space."""
     return " ".join(text.split())
 
 
 def _short(text: str, longest: int = 80) -> str:
-    plain = _one_line(text)
+    plain = one_line(text)
     return plain if len(plain) <= longest else plain[:longest].rsplit(" ", 1)[0] + " …"
 
 
@@ -146,7 +142,7 @@ def read_story_file(text: str, path: str = "story.md") -> StoryFile:
     notes: list[Note] = []
     head = sections[0] if sections else None
     title = _TITLE.fullmatch(head.title) if head else None
-    found = _status_at(text)
+    found = status_line(text)
     raw = found["word"].strip("* \t") if found else ""
     status = read_status(Kind.STORY, raw).status if raw else ""
     if found is None or not raw:
@@ -184,8 +180,8 @@ def read_story_file(text: str, path: str = "story.md") -> StoryFile:
     )
 
 
-def _status_at(text: str) -> re.Match[str] | None:
-    """The status line: before the first `##` section, or else the first one at all."""
+def status_line(text: str) -> re.Match[str] | None:
+    """The status line (groups head, word, tail): before the first `##` section, or else the first one at all."""
     first = re.search(r"^##\s", text, re.M)
     return _STATUS.search(text, 0, first.start() if first else len(text)) or _STATUS.search(text)
 
@@ -248,182 +244,3 @@ def _outcome(text: str) -> Literal["approve", "changes_requested", "blocked", ""
         return ""
     word = found[1].lower()
     return "approve" if word.startswith("approve") else "blocked" if word == "blocked" else "changes_requested"
-
-
-def set_status(text: str, status: str, *, by: str = "", repair: bool = False, path: str = "story.md") -> str:
-    """The file with another status, under the rules of the board: it never loses progress but by a review or a repair.
-
-    Raises:
-        DocumentError: `status` is not one of a story.
-    """
-    found = _status_at(text)
-    old = read_status(Kind.STORY, found["word"].strip("* \t")).status if found else ""
-    move = judge_move(Kind.STORY, old, status, by=by, repair=repair)
-    if move.name == "ILLEGAL":
-        raise DocumentError(f"`{status}` is not a status of a story", path=path, remedy="Use the board's words.")
-    if move.name == "REFUSED":
-        return text
-    if found:
-        head = found["head"] if found["head"].endswith((" ", "\t")) else found["head"] + " "
-        return text[: found.start()] + head + status + text[found.end("word") :]
-    sections = find_sections(text)
-    newline = "\r\n" if "\r\n" in text[:4096] else "\n"
-    at = sections[0].body if sections and sections[0].level == 1 else 0
-    return f"{text[:at]}{newline if at else ''}Status: {status}{newline}{'' if at else newline}{text[at:]}"
-
-
-def tick_task(text: str, task: int | str, *, done: bool = True, path: str = "story.md") -> str:
-    """The file with one box ticked: `task` is a line number, or a text that exactly one box begins with.
-
-    Raises:
-        DocumentError: no box is there, or several begin with that text.
-    """
-    story = read_story_file(text, path)
-    boxes = [*story.tasks, *story.follow_ups]
-    fits = [box for box in boxes if box.line == task or (isinstance(task, str) and box.text.startswith(task))]
-    exact = [box for box in fits if box.text == task] or fits
-    if len(exact) != 1:
-        count = "no box" if not exact else f"{len(exact)} boxes"
-        remedy = "Name the whole text of one task."
-        raise DocumentError(f"{count} for {task!r}", path=path, line=exact[0].line if exact else None, remedy=remedy)
-    lines = text.split("\n")
-    at = exact[0].line - 1
-    lines[at] = re.sub(r"\[[ xX]\]", "[x]" if done else "[ ]", lines[at], count=1)
-    return "\n".join(lines)
-
-
-def tick_all(text: str) -> str:
-    """The file with every task and follow-up ticked."""
-    story = read_story_file(text)
-    for box in (*story.tasks, *story.follow_ups):
-        text = text if box.done else tick_task(text, box.line)
-    return text
-
-
-def set_file_list(text: str, files: Iterable[FileChange]) -> str:
-    """The file with its File List replaced, sorted by path."""
-    rows = sorted({(change.path, change.kind) for change in files})
-    body = "\n".join(f"- `{name}` ({kind})" if kind else f"- `{name}`" for name, kind in rows)
-    return _set_record(text, "File List", body)
-
-
-def set_record(text: str, part: str, body: str) -> str:
-    """The file with one part of the agent record replaced ("Agent Model Used", "Context Reference", …)."""
-    return _set_record(text, part, as_prose(body))
-
-
-def _set_record(text: str, part: str, body: str) -> str:
-    sections = find_sections(text)
-    record = named(sections, "Dev Agent Record")
-    if record is None:
-        log = named(sections, "Change Log", "Changelog")
-        return append_section(text, "## Dev Agent Record", f"### {part}\n\n{body}", before=log)
-    section = named(sections, part, under=record)
-    if section:
-        return text if section.own_text(text).strip() == body.strip() else replace_body(text, section, body)
-    after = next((s for s in sections if s.start >= record.end), None)
-    return append_section(text, f"### {part}", body, before=after)
-
-
-def _add_lines(text: str, section: Section | None, heading: str, lines: Iterable[str], before: Section | None) -> str:
-    """The document with lines added at the end of a section, those that stand there already left out."""
-    had = section.own_text(text).strip("\r\n") if section else ""
-    present = {line.strip() for line in had.splitlines()}
-    fresh = [line for line in dict.fromkeys(lines) if line.strip() not in present]
-    if not fresh:
-        return text
-    if section is None:
-        return append_section(text, heading, "\n".join(fresh), before=before)
-    return replace_body(text, section, "\n".join([*([had] if had.strip() else []), *fresh]))
-
-
-def add_completion_notes(text: str, notes: Iterable[str]) -> str:
-    """The file with notes added to the Completion Notes List, each once."""
-    sections = find_sections(text)
-    record = named(sections, "Dev Agent Record")
-    section = named(sections, "Completion Notes List", "Completion Notes", under=record)
-    rows = [f"- {_one_line(note)}" for note in notes]
-    if section is None:
-        return _set_record(text, "Completion Notes List", "\n".join(rows)) if rows else text
-    return _add_lines(text, section, "", rows, None)
-
-
-def add_change_log(text: str, date: str, entry: str) -> str:
-    """The file with one line added to the Change Log, in the list's or the table's own form, once."""
-    sections = find_sections(text)
-    section = named(sections, "Change Log", "Changelog")
-    table = bool(section) and any(
-        line.startswith("|") for line in (section.own_text(text) if section else "").splitlines()
-    )
-    row = f"| {date} | {_one_line(entry)} |" if table else f"- {date}: {_one_line(entry)}"
-    review = next((s for s in sections if plain_title(s.title).startswith("senior developer review")), None)
-    return _add_lines(text, section, "## Change Log", [row], review)
-
-
-def review_tasks(report: ReviewReport) -> tuple[str, ...]:
-    """The open findings of a review as texts for boxes, the gravest first."""
-    order = ("high", "medium", "low")
-    found = sorted(
-        (f for f in report.findings if f.status == "open"), key=lambda finding: order.index(finding.severity)
-    )
-    return tuple(
-        f"[{_SEVERITY[f.severity]}] {_one_line(f.title)}"
-        + (f" [file: {f.file}{f':{f.line}' if f.line else ''}]" if f.file else "")
-        for f in found
-    )
-
-
-def add_follow_ups(text: str, report: ReviewReport) -> str:
-    """The file with a box for each open finding below the tasks, each once."""
-    rows = [f"- [ ] [AI-Review]{words}" for words in review_tasks(report)]
-    sections = find_sections(text)
-    section = named(sections, FOLLOW_UPS)
-    if section:
-        present = {re.sub(r"^-\s+\[[ xX]\]\s+", "", line.strip()) for line in section.own_text(text).splitlines()}
-        rows = [row for row in rows if row.removeprefix("- [ ] ") not in present]
-    tasks = named(sections, "Tasks / Subtasks", "Tasks", "Tasks and Subtasks")
-    after = next((s for s in sections if tasks and s.start >= tasks.end), None)
-    return _add_lines(text, section, f"### {FOLLOW_UPS}", rows, after)
-
-
-def add_review(text: str, report: ReviewReport, *, reviewer: str, date: str, round_number: int = 1) -> str:
-    """The file with a review appended: outcome, summary, findings, coverage of the criteria, action items.
-
-    A review of the same round takes the place of its earlier text, so that a step that runs again adds nothing.
-    """
-    heading = f"## {REVIEW}" + (f" - Round {round_number}" if round_number > 1 else "")
-    body = _review_body(report, reviewer, date)
-    title = heading.removeprefix("## ")
-    existing = next((s for s in find_sections(text) if s.level == 2 and s.title == title), None)
-    if existing:
-        return text if existing.text(text).strip() == body.strip() else replace_body(text, existing, body, own=False)
-    return append_section(text, heading, body)
-
-
-def _review_body(report: ReviewReport, reviewer: str, date: str) -> str:
-    met = sum(verdict.met for verdict in report.criteria)
-    findings = [
-        f"- **{_SEVERITY[f.severity]}** ({f.status}): {_one_line(f.title)}"
-        + (f" - {_one_line(f.detail)}" if f.detail else "")
-        + (f" [file: {f.file}{f':{f.line}' if f.line else ''}]" if f.file else "")
-        + (f" Reason: {_one_line(f.reason)}" if f.reason else "")
-        for f in report.findings
-    ]
-    coverage = [
-        f"| {number} | {_cell(verdict.criterion)} | {'met' if verdict.met else 'NOT met'} | {_cell(verdict.evidence)} |"
-        for number, verdict in enumerate(report.criteria, 1)
-    ]
-    table = ["| AC | Criterion | Verdict | Evidence |", "|---|---|---|---|", *coverage]
-    parts = [
-        f"- Reviewer: {reviewer}\n- Date: {date}\n- Outcome: {_OUTCOMES[report.verdict]}",
-        "### Summary\n\n" + (as_prose(report.summary) or "No summary was given."),
-        "### Key Findings\n\n" + ("\n".join(findings) or "None."),
-        "### Acceptance Criteria Coverage\n\n"
-        + (f"{met} of {len(report.criteria)} met.\n\n" + "\n".join(table) if coverage else "Not judged one by one."),
-        "### Action Items\n\n" + ("\n".join(f"- [ ] {words}" for words in review_tasks(report)) or "None."),
-    ]
-    return "\n\n".join(parts)
-
-
-def _cell(text: str) -> str:
-    return _one_line(text).replace("|", "\\|")

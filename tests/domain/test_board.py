@@ -323,6 +323,15 @@ def test_a_word_that_means_nothing_is_replaced_and_stays_as_a_comment():
     assert "1-1-login: 'done'    # прошло ревью\n" in merged.text
 
 
+def test_a_row_without_a_status_gets_one_by_a_merge_alone():
+    text = BOARD.replace("1-1-login: backlog", "1-1-login:  # new here")
+    with pytest.raises(DocumentError, match="no status to change"):
+        set_status(text, "1-1-login", "done")
+    merged = merge(text, plan_entries(SHELF), stamp="05-07-2025 08:00")
+    assert "  1-1-login: backlog  # new here\n" in merged.text
+    assert "last_updated: 05-07-2025 08:00\n" in merged.text
+
+
 def test_a_merge_run_again_changes_nothing():
     plan = plan_entries([*SHELF, story("1.3", "Odd"), story("4.1", "New")])
     once = merge(WILD, plan).text

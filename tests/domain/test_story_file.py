@@ -6,14 +6,12 @@ from hypothesis import strategies as st
 from storyloom.domain.errors import DocumentError
 from storyloom.domain.sections import as_prose, find_sections
 from storyloom.domain.stories import CriterionVerdict, Finding, ReviewReport, Story
-from storyloom.domain.story_file import (
-    FileChange,
+from storyloom.domain.story_file import FileChange, new_story_file, read_story_file
+from storyloom.domain.story_file_edits import (
     add_change_log,
     add_completion_notes,
     add_follow_ups,
     add_review,
-    new_story_file,
-    read_story_file,
     set_file_list,
     set_record,
     set_status,
