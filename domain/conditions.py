@@ -68,8 +68,9 @@ _COMPARE = re.compile(rf"^{WORDS}\s*(===|!==|==|!=|<=|>=|=|<|>|\b(?:lt|gt|lte|le
 _MEMBER = re.compile(rf"^{WORDS}\s+(?:is\s+)?(not\s+)?(?:in\s+\[|one\s+of:?\s*\[?)([^\]]+)\]?$", re.IGNORECASE)
 _IS = re.compile(rf"^{WORDS}\s+(is|is not|equals)\s+{VALUE}$", re.IGNORECASE)
 _NEITHER = re.compile(rf"^{WORDS}\s+is\s+neither\s+([\w\-]+)\s+nor\s+([\w\-]+)$", re.IGNORECASE)
-_NOT_EMPTY = "provided|set|defined|given|available|known|determined|found|loaded|present|not empty|not blank|not null"
-_EMPTY = "empty|blank|missing|null|none|undefined|unset|unknown|missing or empty|not (?:provided|set|defined|given|available|known|determined|found|loaded|present)"  # noqa: E501
+_SOME = "provided|set|defined|given|available|known|determined|found|loaded|present"
+_NOT_EMPTY = rf"{_SOME}|not empty|not blank|not null"
+_EMPTY = rf"empty|blank|missing or empty|missing|null|none|undefined|unset|unknown|not (?:{_SOME})"
 _HAS = re.compile(rf"^{WORDS}\s+(?:is\s+|was\s+|were\s+|still\s+)?(?:({_EMPTY})|({_NOT_EMPTY}))\b(.*)$", re.IGNORECASE)
 _EXISTS = re.compile(
     r"^(?:the\s+)?(?P<no>no\s+)?(?P<what>.*?)\s*(?:\b(?P<neg>does not exist|doesn't exist|not exists?|do not exist"

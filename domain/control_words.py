@@ -38,6 +38,10 @@ _GOTO = re.compile(r"^GOTO[:\s]+(?:anchor\s+|step\s+)?([A-Za-z_][\w\-]*)\.?\s*$"
 _HALT = re.compile(
     r"^(?:\*\*)?(?:HALT|Halt)(?:\*\*)?(?:(?:\s*[:\-–—]+\s*|\s+(?:and|with message:?)\s+|\s*$)(.*))?$", re.S
 )
+_HALT_FOR_USER = re.compile(
+    r"^HALT\s+and\s+((?:give|ask|let|wait|present|prompt|request)\b.*\b(?:user|choice|response|guidance|confirmation).*)$",
+    re.S,
+)
 _HALT_IF = re.compile(r"^HALT\s+(?:if|when)\s+(.+?)[.\s]*$", re.S)
 _EXIT = re.compile(r"^(?:exit|end|stop|terminate)\s+(?:the\s+|this\s+)?workflow\b(.*)$", re.I | re.S)
 _RETURN = re.compile(r"^return\s+(?:to\s+)?(?:the\s+)?(?:caller|calling workflow)\b(.*)$", re.I | re.S)
@@ -75,6 +79,8 @@ def _unconditional(text: str) -> Control | None:
         return Control("goto", found[1])
     if found := _GOTO.match(text):
         return Control("goto", found[1])
+    if found := _HALT_FOR_USER.match(text):
+        return Control("ask", text=found[1])
     if found := _HALT.match(text):
         return Control("halt", text=(found[1] or "").strip().strip("\"'"))
     if (found := _EXIT.match(text)) and not re.search(r"\b(?:if|when|unless)\b", found[1], re.I):

@@ -19,6 +19,12 @@ _LINK = re.compile(r"\]\(([^)\s#]+\.md)(?:#[^)]*)?\)")
 MAX_FILES = 200
 
 
+PLANNING: Mapping[str, Mapping[str, object]] = {
+    "planning": {"whole": "{planning_folder}/*.md"},
+    "brief": {"whole": "brief.md"},
+}  # what a workflow without patterns of its own may need to know
+
+
 def discover(
     groups: Mapping[str, Mapping[str, object]],
     known: Mapping[str, object],

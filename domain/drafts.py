@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from . import frontmatter
 from .conditions import slug
+from .errors import DocumentError
 from .run_state import Draft
 from .templates import Rendered, placeholders, render
 
@@ -23,17 +25,36 @@ def put(draft: Draft, name: str, text: str) -> Draft:
     return draft.model_copy(update={"sections": {**draft.sections, slug(name) or "section": tidy(text)}})
 
 
-def compose(draft: Draft, values: Mapping[str, object], *, final: bool = False) -> Rendered:
-    """The whole document; names that nothing filled stay as they are and are listed."""
+def compose(
+    draft: Draft, values: Mapping[str, object], *, final: bool = False, head: Mapping[str, object] | None = None
+) -> Rendered:
+    """The whole document, with `head` set in its frontmatter; names that nothing filled stay and are listed."""
+    done = _body(draft, values, final=final)
+    if not head or not done.text:
+        return done
+    try:
+        return Rendered(frontmatter.update(done.text, head, "the document"), done.missing)
+    except DocumentError:  # a frontmatter that nobody can read stays as it is
+        return done
+
+
+def _body(draft: Draft, values: Mapping[str, object], *, final: bool) -> Rendered:
+    if draft.base:
+        text = "\n\n".join([draft.base.rstrip("\n"), *(_appended(*section) for section in draft.sections.items())])
+        return Rendered(text + "\n")
     filled = {**values, **_under_headings(draft)}
     done = render(draft.template, filled, final=final)
     homes = set(map(slug, re.findall(r"\{\{\s*([^#/{}][^{}]*?)\s*\}\}", draft.template)))
     parts = [done.text.rstrip("\n")] if done.text.strip() else []
     for name, text in draft.sections.items():
         if name not in homes:
-            parts.append(text if _HEADING.match(text) else f"## {title(name)}\n\n{text}".rstrip())
+            parts.append(_appended(name, text))
     text = "\n\n".join(parts)
     return Rendered(text + "\n" if text else "", done.missing)
+
+
+def _appended(name: str, text: str) -> str:
+    return text if _HEADING.match(text) else f"## {title(name)}\n\n{text}".rstrip()
 
 
 def open_placeholders(draft: Draft, values: Mapping[str, object]) -> tuple[str, ...]:

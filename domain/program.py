@@ -6,6 +6,7 @@ is one number, a jump is an assignment, and a dry run is a listing.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,7 +42,7 @@ class Program:
 
     workflow: Workflow
     ops: tuple[Op, ...]
-    starts: tuple[int, ...]
+    starts: Mapping[int, int]
     notes: tuple[Note, ...] = ()
 
     def step_at(self, at: int) -> int:
@@ -71,20 +72,23 @@ class _Compiler:
         self.ops: list[Op] = []
         self.labels: dict[str, int] = {}  # steps by their titles
         self.places: dict[int, int] = {}  # nested steps and anchors by identity
-        self.starts: list[int] = []
+        self.starts: dict[int, int] = {}  # where each top-level step begins
+        self.files: list[tuple[int, str]] = []  # jumps to step files
         self.wanted: list[tuple[int, str, bool]] = []  # (operation, target as written, written as a tag)
         self.notes: list[Note] = []
         self.step = 0
         self.path = workflow.path
 
     def run(self) -> Program:
-        services = _services(self.workflow.steps)
-        for index, step in enumerate(self.workflow.steps):
-            self.step = index
-            self.starts.append(len(self.ops))
-            self._whole_step(step, first=index == 0, service_end=index in services)
+        if self.workflow.kind == "steps":
+            self._step_files()
+        else:
+            services = _services(self.workflow.steps)
+            for index, step in enumerate(self.workflow.steps):
+                self.step = index
+                self._whole_step(step, service_end=index in services)
         self._resolve()
-        return Program(self.workflow, tuple(self.ops), tuple(self.starts), tuple(self.notes))
+        return Program(self.workflow, tuple(self.ops), self.starts, tuple(self.notes))
 
     # -- building blocks
 
@@ -98,22 +102,73 @@ class _Compiler:
 
     # -- steps
 
-    def _whole_step(self, step: Step, *, first: bool, service_end: bool) -> None:
+    def _step_files(self) -> None:
+        """Steps of a file each: one family of them runs, from its first to where no successor is named."""
+        families = families_of(self.workflow.steps)
+        routes = self._route(families) if len(families) > 1 else []
+        for family in families.values():
+            for at, index in enumerate(family):
+                for jump in (op for op, first in routes if first == index):
+                    self._land(jump)
+                self.step = index
+                step = self.workflow.steps[index]
+                self._whole_step(step, service_end=False)
+                self._successor(step, family[at + 1 :])
+            self._emit("return", self.workflow.steps[family[-1]].line, attrs={"service": "true"})
+
+    def _route(self, families: Mapping[str, Sequence[int]]) -> list[tuple[int, int]]:
+        """Choose a family by `intent`; the jumps, each with the step it leads to."""
+        names = list(families)
+        self._emit("discover", 1)
+        if set(names) <= set(INTENTS.values()):
+            self._emit("set", 1, names[0], attrs={"name": "intent", "default": "true"})
+        else:
+            self._emit("ask", 1, f"Which of these is meant: {', '.join(names)}?", attrs={"response": "intent"})
+        jumps = []
+        for name, family in families.items():
+            at = self._emit("when", 1, f"{{intent}} == {name}", group=len(self.ops))
+            jumps.append((self._emit("jump", 1, name), family[0]))
+            self._land(at)
+        return jumps
+
+    def _successor(self, step: Step, later: Sequence[int]) -> None:
+        """Go to the step that this one leads to: by its menu, by the file it names, else the next."""
+        files = {self.workflow.steps[index].file: index for index in later}
+        options = {option.key: option.target for option in step.menu if option.target in files}
+        go_on = next((option.target for option in step.menu if option.key == "C"), "")
+        if go_on not in files and len(set(options.values())) > 1:
+            listed = "; ".join(f"{option.key}: {option.label}" for option in step.menu)
+            self._emit("ask", step.line, f"Which way does {step.title} go on? {listed}", attrs={"response": "choice"})
+            for key, target in options.items():
+                at = self._emit("when", step.line, f"user selects {key}", group=len(self.ops))
+                self.files.append((self._emit("jump", step.line, target), target))
+                self._land(at)
+        single = next(iter(options.values()), "") if len(set(options.values())) == 1 else ""
+        target = next((one for one in (go_on, step.next_file, single) if one in files), "")
+        if target and files[target] != later[0]:
+            self.files.append((self._emit("jump", step.line, target), target))
+
+    def _whole_step(self, step: Step, *, service_end: bool) -> None:
+        first = not self.ops
+        self.starts[self.step] = len(self.ops)
         self.labels.setdefault(slug(step.title), len(self.ops))
-        start = self._emit("step", step.line, step.title, attrs={"number": step.number, "file": step.file})
+        front = {key: value for key, value in step.variables.items() if isinstance(value, str) and key not in _NAMES}
+        start = self._emit("step", step.line, step.title, attrs={**front, "number": step.number, "file": step.file})
         skips = []
         if step.condition:
             skips.append(self._emit("when", step.line, step.condition, group=len(self.ops)))
         if step.optional:
             skips.append(self._emit("when", step.line, "", group=len(self.ops), attrs={"optional": "true"}))
-        if first and self.workflow.input_patterns and not _discovers(self.workflow):
+        if first and not _discovers(self.workflow) and (self.workflow.input_patterns or self.workflow.kind != "xml"):
             self._emit("discover", step.line)
         loop = self._open_loop(step.repeat, step.line)
         if self.workflow.kind == "xml":
             self._children(step.node.children)
         else:
             self._prose(step)
-        self._emit("finish", step.line, attrs={"repeat": "" if loop is not None else step.repeat}, target=start + 1)
+        stem = posixpath.basename(step.file).removesuffix(".md")
+        repeat = "" if loop is not None else step.repeat
+        self._emit("finish", step.line, attrs={"repeat": repeat, "completed": stem}, target=start + 1)
         self._close_loop(loop, step.line)
         for at in skips:
             self._land(at)
@@ -325,6 +380,9 @@ class _Compiler:
     # -- jumps
 
     def _resolve(self) -> None:
+        by_file = {self.workflow.steps[index].file: start for index, start in self.starts.items()}
+        for at, file in self.files:
+            self.ops[at] = replace(self.ops[at], target=by_file[file])
         for at, written, as_tag in self.wanted:
             target = self._find(written)
             if target is not None:
@@ -341,7 +399,46 @@ class _Compiler:
         place = landing(written, self.workflow.steps)
         if place is None:
             return self.labels.get(slug(written))
-        return self.places.get(id(place.node)) if place.node is not None else self.starts[place.step]
+        return self.places.get(id(place.node)) if place.node is not None else self.starts.get(place.step)
+
+
+INTENTS = {"c": "create", "e": "edit", "v": "validate"}
+_NAMES = frozenset({"name", "description", "number", "file"})
+_CONTINUES = re.compile(r"^step-\d+[a-z]?-continue|-continue\.md$")
+
+
+def families_of(steps: Sequence[Step]) -> dict[str, list[int]]:
+    """The step files by folder, each family by its name, in order; steps that only take up an old session left out."""
+    families: dict[str, list[int]] = {}
+    for index, step in enumerate(steps):
+        folder = posixpath.basename(posixpath.dirname(step.file))
+        name = re.sub(r"^steps?$|^steps?-|-steps?$", "", folder) or "steps"
+        if not _CONTINUES.search(posixpath.basename(step.file)):
+            families.setdefault(INTENTS.get(name, name), []).append(index)
+    return families
+
+
+_DOCUMENT = re.compile(
+    r"\{(?:planning_artifacts|output_folder|implementation_artifacts|sprint_artifacts)\}/[\w.{}\-]+\.md\b"
+)
+
+
+def output_of(workflow: Workflow) -> str:
+    """The path, as written, of the document that a workflow writes; "" if it says none.
+
+    Step files name it in their frontmatter, or only in their text: the path that most of them mention.
+    """
+    named = workflow.variables.get("default_output_file")
+    if isinstance(named, str) and named:
+        return named
+    for step in workflow.steps:
+        for key, value in step.variables.items():
+            if isinstance(value, str) and re.fullmatch(r"(?i)(?:default_?)?output_?file", key):
+                return value
+    if workflow.kind == "xml":
+        return ""
+    mentioned = [found for step in workflow.steps for found in _DOCUMENT.findall(step.node.inner_text())]
+    return max(dict.fromkeys(mentioned), key=mentioned.count) if mentioned else ""
 
 
 def _condition(node: Node) -> str:

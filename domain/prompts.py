@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import JsonValue
 
@@ -52,6 +52,12 @@ ROLES = {
     "analyst": "mary", "pm": "john", "architect": "winston", "ux-designer": "sally", "ux-expert": "sally", "sm": "bob",
     "dev": "amelia", "developer": "amelia", "tea": "murat", "qa": "murat", "tech-writer": "paige", "po": "john",
 }  # fmt: skip
+BY_WORD = {
+    "prd": "john", "brief": "mary", "research": "mary", "brainstorm": "mary", "architect": "winston", "spec": "winston",
+    "ux": "sally", "epic": "bob", "stor": "bob", "sprint": "bob", "retro": "bob", "course": "bob", "dev": "amelia",
+    "build": "amelia", "code": "amelia", "quick": "amelia", "test": "murat", "nfr": "murat", "trace": "murat",
+    "document": "paige",
+}  # fmt: skip  # who speaks in a workflow that names nobody, by a word of its name
 DEFAULT_PERSONA = "john"
 EXPERT = Persona(
     "expert",
@@ -96,6 +102,13 @@ MARKS = (
     "Nobody can be asked now. Decide what can be decided; mark every assumption where it stands as "
     "`[ASSUMPTION: …]` and what must stay open as `[OPEN: …]`. Never invent facts about the outside world."
 )
+UNATTENDED = (
+    "What follows was written for a conversation, but it runs headless: nobody greets, waits or answers. Every menu "
+    "is answered with Continue; elicitation and party mode are left out; where a user would be asked, decide as an "
+    "expert who wants this product would, from the documents, and record it under `assumptions`. Loading files, "
+    "running scripts, committing and keeping `stepsCompleted` are done by the engine. Do only this step, and give the "
+    "text that it would save to the document in `document`."
+)
 STRINGS: dict[str, JsonValue] = {"type": "array", "items": {"type": "string"}}
 
 
@@ -122,6 +135,11 @@ REPORT = _object(
     assumptions=STRINGS,
     open_questions=STRINGS,
     stop={"type": "string", "description": "Why the workflow cannot go on, empty if it can"},
+)
+HEADLESS = _object(
+    status={"type": "string", "enum": ["complete", "partial", "blocked"]},
+    intent={"type": "string", "enum": ["create", "update", "validate"]},
+    **cast(dict[str, JsonValue], REPORT["properties"]),
 )
 CHECKS = _object(
     items=_list(
@@ -180,11 +198,26 @@ def question_request(
 
 
 def work_request(
-    setting: Setting, state: RunState, number: str, step: str, document: str, folders: str
+    setting: Setting,
+    state: RunState,
+    number: str,
+    step: str,
+    document: str,
+    folders: str,
+    *,
+    unattended: bool = False,
+    attached: Sequence[Source] = (),
+    skill: bool = False,
 ) -> ModelRequest:
-    """Ask for the actions of a step that no section took up."""
+    """Ask for the actions of a step that no section took up.
+
+    `unattended` steps are written for a conversation; `attached` are texts that the step refers to; a `skill` is one
+    step that ends with upstream's headless result.
+    """
     parts = [
         f"Do what {step} asks, and report.",
+        UNATTENDED if unattended else "",
+        *(_document(source.path, source.text) for source in fitting(attached, setting.max_context_tokens // 2)),
         _work(state.told),
         _so_far(state),
         _document("The document so far", document),
@@ -192,7 +225,10 @@ def work_request(
         "that later steps need go into `variables`; text for the workflow's own document goes into `document`. "
         "If the step cannot be done at all, say why in `stop`. " + MARKS,
     ]
-    return _request(setting, f"{setting.workflow} · step {number}", parts, "work", "standard", "report", REPORT)
+    subject = f"{setting.workflow} · step {number}"
+    if skill:
+        return _request(setting, subject, parts, "work", "heavy", "headless", HEADLESS, max_output_tokens=32_000)
+    return _request(setting, subject, parts, "work", "standard", "report", REPORT)
 
 
 def leftovers_request(setting: Setting, state: RunState, names: Sequence[str], document: str) -> ModelRequest:
@@ -227,6 +263,7 @@ def _request(
     model: str,
     schema_name: str = "",
     schema: dict[str, JsonValue] | None = None,
+    max_output_tokens: int = 8192,
 ) -> ModelRequest:
     text = "\n\n".join([f"# {subject}", *(part for part in parts if part)])
     return ModelRequest(
@@ -237,6 +274,7 @@ def _request(
         messages=(Message(role="user", content=text),),
         schema_name=schema_name,
         schema_=schema,
+        max_output_tokens=max_output_tokens,
         tags=setting.tags.model_copy(update={"agent": setting.persona.id}),
     )
 

@@ -53,9 +53,13 @@ class InputFile(Value):
 
 
 class Draft(Value):
-    """A document in the making: its template and the sections written so far, in the order of their first writing."""
+    """A document in the making: its template and the sections written so far, in the order of their first writing.
+
+    `base` is a text that was there before and stays as it is; sections are added to it.
+    """
 
     template: str = ""
+    base: str = ""
     sections: dict[str, str] = Field(default_factory=dict)
 
 
@@ -117,6 +121,7 @@ class RunState(Value):
     decisions: tuple[DecidedCondition, ...] = ()
     skipped: tuple[str, ...] = ()
     steps_done: tuple[str, ...] = ()
+    completed: tuple[str, ...] = ()  # step files, by name
     question: Asked | None = None
     call: Called | None = None
     checks: dict[str, str] = Field(default_factory=dict)  # checklist item to verdict

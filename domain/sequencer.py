@@ -251,7 +251,11 @@ def facts_of(program: Program, state: RunState, world: World, op: Op) -> Facts:
 # -- one handler per kind of operation
 
 
-def _step(run: _Run, _op: Op) -> None:
+def _step(run: _Run, op: Op) -> None:
+    known = run.state.known()
+    front = {key: fill_names(value, known) for key, value in op.attrs.items() if key not in {"number", "file"}}
+    if front:
+        run.set(variables={**run.state.variables, **front})
     rules = tuple(Told(kind="rule", text=text) for text in run.program.workflow.critical)
     run.set(told=rules if run.program.workflow.critical else ())
     run.next()
@@ -479,6 +483,8 @@ def _finish(run: _Run, op: Op) -> None:
         return
     run.set(repeats={key: n for key, n in run.state.repeats.items() if key != str(state.at)})
     run.set(steps_done=(*state.steps_done, name))
+    if file := op.attrs.get("completed"):
+        run.set(completed=tuple(dict.fromkeys((*state.completed, file))))
     run.next()
 
 

@@ -7,12 +7,14 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import yaml
 
-from ..domain.errors import WorkflowError
+from ..domain.errors import InputError, WorkflowError
 from ..domain.program import Program, compile_workflow
-from ..domain.prompts import DEFAULT_PERSONA, PERSONAS, ROLES, Persona
+from ..domain.prompts import BY_WORD, DEFAULT_PERSONA, PERSONAS, ROLES, Persona
+from ..domain.references import References
 from ..domain.workflow_catalog import find_workflows, pick
 from ..domain.workflow_reader import read_workflow, refuse_errors
 from ..domain.workflow_tree import Workflow
@@ -76,7 +78,24 @@ def open_workflow(ports: Ports, name: str) -> Workflow:
         DocumentError: it cannot be run as it is written; with file and line.
     """
     files = _Files(ports, "")
-    return refuse_errors(read_workflow(_find(files, name), files))
+    return _with_template(refuse_errors(read_workflow(_find(files, name), files)), files)
+
+
+def _with_template(workflow: Workflow, files: Mapping[str, str]) -> Workflow:
+    """A workflow of step files with the template that its first step, or its own frontmatter, names."""
+    if workflow.kind != "steps" or workflow.template:
+        return workflow
+    named = {**(workflow.steps[0].variables if workflow.steps else {}), **workflow.variables}
+    references = References(files)
+    for key, value in named.items():
+        if isinstance(value, str) and "template" in key.lower() and value.endswith(".md"):
+            try:
+                path = references.find(value, workflow.folder)
+            except InputError:
+                continue
+            if path:
+                return replace(workflow, template=files[path])
+    return workflow
 
 
 def program_of(ports: Ports, name: str) -> tuple[Program, str]:
@@ -101,7 +120,8 @@ def program_of(ports: Ports, name: str) -> tuple[Program, str]:
 
 def persona_of(ports: Ports, workflow: Workflow) -> Persona:
     """Who speaks in a workflow: the agent it names, as the project or the method describes that one."""
-    wanted = (workflow.persona or str(workflow.variables.get("agent") or DEFAULT_PERSONA)).lower()
+    guess = next((who for word, who in BY_WORD.items() if word in workflow.name.lower()), DEFAULT_PERSONA)
+    wanted = (workflow.persona or str(workflow.variables.get("agent") or guess)).lower()
     name = ROLES.get(wanted, wanted)
     loaded = yaml.safe_load(ports.texts.read(f"personas/{name}.agent.yaml") or "") or {}
     agent = loaded.get("agent") or {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,19 +17,27 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from ..domain import asking, drafts, prompts, sequencer
-from ..domain.discovery import discover, relative
-from ..domain.errors import ModelBadOutput, UnsafePath
+from ..domain.conditions import slug
+from ..domain.discovery import PLANNING, discover, relative
+from ..domain.errors import InputError, ModelBadOutput, UnsafePath
 from ..domain.model_calls import CallTags, ModelReply, ModelRequest, Value
-from ..domain.program import Program
+from ..domain.program import Program, output_of
+from ..domain.progress_marks import next_after, steps_completed
+from ..domain.references import References
 from ..domain.run_state import Asked, Assumption, Draft, InputFile, RunState, Told
 from ..domain.sequencer import World
 from ..domain.templates import fill_names
+from ..domain.workflow_tree import Step, Workflow
 from .ports import Ports
 
 OWN = ""  # the key of the workflow's own document among the drafts
 _ASSUMED = re.compile(r"\[ASSUMPTION:\s*(.+?)\s*\]", re.DOTALL)
 _OPEN = re.compile(r"\[OPEN:\s*(.+?)\s*\]", re.DOTALL)
 LEFTOVERS_AT_ONCE = 20
+MAX_ATTACHED = 60_000  # characters of one text that a step refers to
+_ATTACHED = re.compile(
+    r"(?:\{(?:skill-root|workflow_path|installed_path)\}/|\./|\.\./)?(?:[\w-]+/)+[\w.-]+\.(?:md|csv)\b"
+)
 
 
 class RunOptions(Value):
@@ -139,17 +148,37 @@ class Machine:
         if not text:
             raise ModelBadOutput(f"The section {need.section!r} came back empty.", remedy="Run the workflow again.")
         state = self._put(state, key, self._section_key(state, need.section), text)
-        self.save(state, key)
+        state = self._saved(state, key)
         return sequencer.written(self.program, state, text)
 
     def _work(self, state: RunState, need: sequencer.Work) -> RunState:
-        step = self.program.workflow.steps[self.program.step_at(state.at)]
+        workflow = self.program.workflow
+        step = workflow.steps[self.program.step_at(state.at)]
         document = self._composed(state, OWN) if OWN in state.drafts else ""
         folder = self._folder(state)
         number = step.number or str(self.program.step_at(state.at) + 1)
-        request = prompts.work_request(self._setting(state), state, number, need.step, document, folder)
+        request = prompts.work_request(
+            self._setting(state), state, number, need.step, document, folder,
+            unattended=workflow.kind != "xml", attached=self._attached(workflow, step), skill=workflow.kind == "skill",
+        )  # fmt: skip
         state, reply = self._complete(state, request)
         return self._reported(state, parsed(reply, request), need.step, step.title)
+
+    def _attached(self, workflow: Workflow, step: Step) -> list[prompts.Source]:
+        """Texts of the workflow's own folder that a step tells its reader to read."""
+        if workflow.kind == "xml":
+            return []
+        texts = self.ports.texts
+        own = References(texts.names(workflow.folder))
+        found: dict[str, str] = {}
+        for mention in dict.fromkeys(_ATTACHED.findall(step.node.inner_text())):
+            try:
+                path = own.find(mention, workflow.folder) or own.find(mention, posixpath.dirname(step.file))
+            except InputError:
+                continue
+            if path and path not in {step.file, workflow.path} and path not in {one.file for one in workflow.steps}:
+                found[path] = texts.read(path) or ""
+        return [prompts.Source(path, text) for path, text in found.items() if len(text) < MAX_ATTACHED]
 
     def _reported(self, state: RunState, said: Mapping[str, Any], step: str, heading: str) -> RunState:
         report = str(said.get("report", "")).strip()
@@ -165,10 +194,13 @@ class Machine:
         )
         if text := str(said.get("document", "")).strip():
             state = self._put(state, OWN, heading or step, drafts.tidy(text))
-            self.save(state, OWN)
+            state = self._saved(state, OWN)
         for file in _dicts(said.get("files")):
             state = self._file(state, str(file.get("path", "")), str(file.get("text", "")))
-        if stop := str(said.get("stop", "")).strip():
+        stop = str(said.get("stop", "")).strip()
+        if said.get("status") in {"partial", "blocked"}:  # a skill's headless result
+            return state.end(said["status"], stop or report)
+        if stop:
             return state.end("blocked", f"{step}: {stop}")
         return state
 
@@ -185,9 +217,10 @@ class Machine:
 
     def _discover(self, state: RunState) -> RunState:
         workflow, documents = self.program.workflow, self.ports.documents
+        groups = workflow.input_patterns or (PLANNING if workflow.kind != "xml" else {})
         found = discover(
-            workflow.input_patterns, state.known(), documents.glob, documents.read,
-            own=self.path_of(state, OWN) if workflow.template else "",
+            groups, state.known(), documents.glob, documents.read,
+            own=self.path_of(state, OWN) if workflow.template or workflow.kind != "xml" else "",
             whole_first=str(workflow.variables.get("input_discovery", "")) == "whole_first",
         )  # fmt: skip
         inputs = dict(state.inputs)
@@ -246,31 +279,63 @@ class Machine:
         if missing:
             note = f"Nothing filled {', '.join(missing)} in {self.path_of(state, OWN)}."
             state = state.model_copy(update={"open_questions": (*state.open_questions, note)})
-        self.save(state, OWN)
-        return state
+        return self._saved(state, OWN)
 
     # -- documents
 
     def path_of(self, state: RunState, key: str) -> str:
         """The path of a draft, relative to the project; "" for a workflow without a document."""
-        name = key or str(self.program.workflow.variables.get("default_output_file") or "")
-        name = fill_names(
-            str(state.variables.get("default_output_file") or name) if key == OWN else name, state.known()
-        )
+        workflow = self.program.workflow
+        name = key or str(state.variables.get("default_output_file") or output_of(workflow))
+        if not name and workflow.kind != "xml":
+            name = f"{self._folder(state)}/{slug(workflow.name).replace('_', '-')}.md"
+        name = fill_names(fill_names(name, state.known()), state.known())
         name = re.sub(r"\{\{?\s*([\w.\-]+)\s*\}?\}", lambda found: found[1].replace("_", "-"), name)
         return relative(name)
 
-    def save(self, state: RunState, key: str) -> None:
-        """Write a draft as it stands; nothing happens when it has no path or stands there already."""
+    def save(self, state: RunState, key: str) -> bool:
+        """Write a draft as it stands, unless it has no path or stands there already; False if it may not be written."""
         path = self.path_of(state, key)
-        if path:
-            text = self._composed(state, key)
-            if self.ports.documents.read(path) != text:
+        text = self._composed(state, key)
+        try:
+            if path and self.ports.documents.read(path) != text:
                 self.ports.documents.write(path, text)
+        except UnsafePath:
+            return False
+        return True
+
+    def _saved(self, state: RunState, key: str) -> RunState:
+        """The state once a draft has been written, or has been noted as one that may not be."""
+        note = f"{self.path_of(state, key)} may not be written: it leaves the project or is protected."
+        if self.save(state, key) or note in state.open_questions:
+            return state
+        return state.model_copy(update={"open_questions": (*state.open_questions, note)})
 
     def _composed(self, state: RunState, key: str) -> str:
         draft = state.drafts.get(key) or Draft(template=self.program.workflow.template if key == OWN else "")
-        return drafts.compose(draft, state.variables, final=state.status == "complete").text
+        return drafts.compose(
+            draft, state.variables, final=state.status == "complete", head=self._head(state, key)
+        ).text
+
+    def _head(self, state: RunState, key: str) -> dict[str, object]:
+        """What the frontmatter of a document written by step files says about their progress."""
+        if key != OWN or self.program.workflow.kind != "steps" or not state.completed:
+            return {}
+        read = dict.fromkeys(file.path for files in state.inputs.values() for file in files)
+        return {"stepsCompleted": list(state.completed), "inputDocuments": list(read)}
+
+    def adopt(self, state: RunState) -> RunState:
+        """The state with a document of step files taken over where an earlier session left it."""
+        path = self.path_of(state, OWN)
+        text = self.ports.documents.read(path) if path and self.program.workflow.kind == "steps" else None
+        done = steps_completed(text or "", self.program.workflow.steps)
+        if not text or not done:
+            return state
+        state = state.model_copy(update={"drafts": {OWN: Draft(base=text)}, "completed": done})
+        following = next_after(done, self.program.workflow.steps)
+        if following is None:
+            return state.end("complete", f"{path} is complete already")
+        return state.model_copy(update={"at": self.program.starts[following]})
 
     def _put(self, state: RunState, key: str, name: str, text: str) -> RunState:
         draft = state.drafts.get(key) or Draft(template=self.program.workflow.template if key == OWN else "")

@@ -28,7 +28,6 @@ from .retries import may_pass
 from .workflow_machine import Machine, RunOptions
 
 # ruff: noqa: ARG001 - parameters of a task are what its key is made of, used or not
-
 VERSION = "1"
 SYSTEM_NAMES = {"date", "current_date", "today"}
 
@@ -55,7 +54,8 @@ def begin_workflow(
     ports = ports_for(project)
     program, _ = program_of(ports, workflow)
     today = datetime.now(UTC).date().isoformat()
-    return initial_state(ports, program, inputs, today, world).model_dump_json()
+    state = initial_state(ports, program, inputs, today, world)
+    return _machine(project, workflow, RunOptions()).adopt(state).model_dump_json()
 
 
 @task(
@@ -104,7 +104,7 @@ def _facts(ports: Ports, config_source: str) -> dict[str, object]:
     settings, project = ports.config.settings, ports.config.project
     planning, stories = settings.planning_folder, settings.stories_folder
     facts: dict[str, object] = {
-        "project_name": project.name or project.id,
+        "project_name": project.name or project.id or ports.project.repository.rstrip("/").rsplit("/", 1)[-1],
         "project_level": project.level,
         "non_interactive": True,
         "user_name": "the owner",
@@ -179,7 +179,9 @@ def outcome_of(project: ProjectRef, workflow: str, state: RunState, options: Run
 
 def _results(state: RunState) -> dict[str, JsonValue]:
     """What a workflow that called this one may use: its results, without the documents' whole text."""
-    return {name: value for name, value in state.variables.items() if not isinstance(value, str) or len(value) < 2_000}
+    sections = {name: text for key, draft in state.drafts.items() if not key for name, text in draft.sections.items()}
+    known = {**sections, **state.variables}
+    return {name: value for name, value in known.items() if not isinstance(value, str) or len(value) < 2_000}
 
 
 def _machine(project: ProjectRef, workflow: str, options: RunOptions) -> Machine:

@@ -90,14 +90,16 @@ input_file_patterns:
     "workflows/note/instructions.md": """
 <workflow>
 <step n="2" goal="Points"><ask response="tone">Which tone?</ask><action>Use {{tone}}</action>
-<template-output>points</template-output><template-output>extra</template-output></step>
+<template-output>points</template-output>
+<template-output>extra</template-output></step>
 <step n="1" goal="Open"><action>Begin</action><template-output>opening</template-output></step>
 <step n="3" goal="Look around"><check if="something prose decides"><action>Look</action></check>
 <action>Remember what was seen</action></step>
-<step n="4" goal="Call"><invoke-workflow path="workflows/side/workflow.yaml"><param>mode: data</param></invoke-workflow></step>
+<step n="4" goal="Call">
+<invoke-workflow path="workflows/side/workflow.yaml"><param>mode: data</param></invoke-workflow></step>
 </workflow>
 """,
-    "workflows/side/workflow.yaml": "name: side\ndescription: service\ninstructions: instructions.md\ntemplate: false\n",
+    "workflows/side/workflow.yaml": "name: side\ndescription: x\ninstructions: instructions.md\ntemplate: false\n",
     "workflows/side/instructions.md": """
 <workflow><step n="0" goal="Route"><check if="mode == data"><action>Jump to Step 20</action></check>
 <check if="mode == check"><action>Jump to Step 10</action></check></step>
