@@ -176,6 +176,10 @@ class _Check:
             if key not in value:
                 if required:
                     yield self.note(at, f"{where} lacks {key!r}")
+            elif "texts" in kind and isinstance(value[key], list) and value[key]:
+                for i, item in enumerate(value[key]):
+                    if not _is_text(item):
+                        yield self.note((*at, key, i), f"{key} must be texts that are not empty")
             elif not _KINDS[kind][0](value[key]):
                 yield self.note((*at, key), f"{key} {_KINDS[kind][1]}")
 

@@ -13,6 +13,8 @@ from .safe_yaml import load_yaml_with_lines
 
 _BLOCK = re.compile(r"\A(\ufeff?---[ \t]*\r?\n)(.*?)^(---[ \t]*(?:\r?\n|\Z))", re.DOTALL | re.MULTILINE)
 
+_ODD = re.compile(r"[\x85\u2028\u2029\ufeff]|\\x85|\\u202[89]|\\ufeff")
+
 
 @dataclass(frozen=True)
 class Frontmatter:
@@ -67,11 +69,11 @@ def update(text: str, changes: Mapping[str, object], path: str) -> str:
     parts = split(text, path)
     if not parts.head:
         return join(changes, text) if changes else text
-    lines = parts.head.splitlines(keepends=True)
+    lines = re.findall(r"[^\n]*\n|[^\n]+$", parts.head)
     newline = "\r\n" if lines[0].endswith("\r\n") else "\n"
     starts = sorted(parts.lines.values())
     for key, value in sorted(changes.items(), key=lambda change: -parts.lines.get(change[0], 0)):
-        new = [line + newline for line in _dump({key: value}).splitlines()]
+        new = [line + newline for line in _dump({key: value}).rstrip("\n").split("\n")]
         if key not in parts.lines:
             lines[-1:-1] = new
             continue
@@ -88,8 +90,12 @@ def _dump(values: Mapping[str, object]) -> str:
     for key, value in values.items():
         flat = isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value)
         if flat:
-            row = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1_000_000)
-            lines.append(f"{yaml.safe_dump({key: 0})[:-2]}{row}")
+            lines.append(f"{_yaml({key: 0}, flow=False)[:-2]}{_yaml(value, flow=True)}")
         else:
-            lines.append(yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=1_000_000))
+            lines.append(_yaml({key: value}, flow=False))
     return "".join(lines)
+
+
+def _yaml(value: object, *, flow: bool) -> str:
+    plain = not _ODD.search(str(value))  # PyYAML writes these signs bare, and reads them as line breaks
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=plain, width=1_000_000, default_flow_style=flow)

@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-from .errors import UnsafePath
+from .errors import DocumentError, UnsafePath
 from .resolver import inside
 
 ENTRIES = ("workflow.yaml", "workflow.yml", "SKILL.md", "workflow.md", "workflow.xml")
@@ -36,6 +36,11 @@ class References:
             DocumentError: it is an address on the network.
         """
         path = written.strip().strip("'\"`")
+        if is_remote(path):
+            raise DocumentError(
+                f"{path!r} is an address, and only files of the project are read",
+                remedy="Copy the file into the project and name its path.",
+            )
         if own := _OWN.match(path):
             path = "./" + path[own.end() :]
         root = _ROOT.match(path)

@@ -7,6 +7,7 @@ Anchored copies, duplicate keys, tabs, deep nesting and oversize are refused wit
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 
 import yaml
@@ -46,14 +47,14 @@ def load_yaml(text: str, path: str, *, first_line: int = 1) -> object:
 
 def load_yaml_with_lines(text: str, path: str, *, first_line: int = 1) -> tuple[object, Mapping[KeyPath, int]]:
     """As `load_yaml`, with the line of every key and item by its path: `("agent", "menu", 0, "trigger")`."""
-    reading = _Reading(path, first_line)
+    reading = _Reading(text, path, first_line)
     if len(text) > MAX_CHARACTERS:
         reading.refuse(f"{len(text):,} characters are more than the {MAX_CHARACTERS:,} that are read", 1, "Split it.")
     try:
         return reading.document(text), reading.lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = _line(mark)
+        line = reading.line(mark)
         problem = " ".join(part for part in (error.context, error.problem) if part)
         if _tab_at(text, line):
             reading.refuse("a tab is used for indentation, which YAML forbids", line, "Use spaces.")
@@ -69,14 +70,15 @@ def _tab_at(text: str, line: int) -> bool:
     return any("\t" in re.match(r"\s*", lines[at])[0] for at in (line - 1, line) if at < len(lines))  # type: ignore[index]
 
 
-def _line(mark: object) -> int:
-    return int(getattr(mark, "line", 0)) + 1
-
-
 class _Reading:
-    def __init__(self, path: str, first_line: int) -> None:
+    def __init__(self, text: str, path: str, first_line: int) -> None:
         self.path, self.first_line = path, first_line
         self.lines: dict[KeyPath, int] = {}
+        self.breaks = [found.start() for found in re.finditer("\n", text)]
+
+    def line(self, mark: object) -> int:
+        """The line of a mark as editors count it; YAML itself counts some signs as line breaks that are none there."""
+        return bisect_left(self.breaks, int(getattr(mark, "index", 0))) + 1
 
     def refuse(self, message: str, line: int, remedy: str) -> None:
         raise DocumentError(message, path=self.path, line=line + self.first_line - 1, remedy=remedy)
@@ -87,7 +89,7 @@ class _Reading:
         try:
             # a first pass over the events keeps the recursive composer away from hostile nesting
             for event in yaml.parse(text, Loader=_Loader):
-                line = _line(event.start_mark)
+                line = self.line(event.start_mark)
                 if isinstance(event, yaml.AliasEvent):
                     self.refuse(
                         f"the alias *{event.anchor} stands for a copy, which is not followed",
@@ -106,13 +108,15 @@ class _Reading:
             loader.dispose()
 
     def _value(self, loader: _Loader, node: yaml.Node, at: KeyPath) -> object:
-        self.lines.setdefault(at, _line(node.start_mark) + self.first_line - 1)
+        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.rsplit(":", 1)[1] not in _TAGS:
+            self.refuse(f"the tag {node.tag} is not allowed", self.line(node.start_mark), "Use plain values.")
+        self.lines.setdefault(at, self.line(node.start_mark) + self.first_line - 1)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(loader, item, (*at, i)) for i, item in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
             result: dict[str, object] = {}
             for key_node, value_node in node.value:
-                line = _line(key_node.start_mark)
+                line = self.line(key_node.start_mark)
                 if not isinstance(key_node, yaml.ScalarNode):
                     self.refuse("a key must be a plain word", line, "Quote keys that begin with a bracket or brace.")
                 key = str(key_node.value)
@@ -121,9 +125,7 @@ class _Reading:
                 self.lines[(*at, key)] = line + self.first_line - 1
                 result[key] = self._value(loader, value_node, (*at, key))
             return result
-        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.rsplit(":", 1)[1] not in _SCALARS:
-            self.refuse(f"the tag {node.tag} is not allowed", _line(node.start_mark), "Use plain values.")
         return loader.construct_object(node)
 
 
-_SCALARS = frozenset({"str", "bool", "null", "int", "float"})
+_TAGS = frozenset({"str", "bool", "null", "int", "float", "seq", "map"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 
 from . import frontmatter
@@ -22,6 +23,7 @@ _HANDLED = re.compile(
     r"['\"`\]]{0,2}[ \t]*(?:\(([^)\n]*)\)|([A-Z][\w ]{2,40}?))?(?:\*\*)?[ \t]*:(?:\*\*)?[ \t]*(.*)$",
     re.MULTILINE,
 )
+_CASE = re.compile(r"^[ \t]*[-*][ \t]+(?:\*\*)?[Ii][Ff]\b", re.MULTILINE)  # where one choice ends and another begins
 _VARIABLE = re.compile(r"\{([\w-]+)\}")
 
 
@@ -123,15 +125,13 @@ def _menu(
 ) -> tuple[MenuOption, ...]:
     """The choices that a step offers, in the order in which they are offered."""
     handled: dict[str, tuple[str, str]] = {}
-    starts = [found.start() for found in _HANDLED.finditer(body)]
-    outline = headings(body)
-    for at, found in enumerate(_HANDLED.finditer(body)):
-        end = starts[at + 1] if at + 1 < len(starts) else len(body)
-        section = next((h.end for h in outline if h.start <= found.start() < h.end and h.level > 2), len(body))
-        following = next((h.start for h in outline if h.start > found.start()), len(body))
-        end = min(end, following if body[found.start() : found.end()].lstrip().startswith("#") else section, following)
+    borders = sorted(
+        [h.start for h in headings(body)] + [found.start() for found in _CASE.finditer(body)] + [len(body)]
+    )
+    for found in _HANDLED.finditer(body):
+        end = borders[bisect_right(borders, found.start())]
         text = (found[4] + body[found.end() : end]).strip()
-        handled.setdefault(found[1].upper(), ((found[2] or found[3] or "").strip(), text))
+        handled.setdefault(found[1], ((found[2] or found[3] or "").strip(), text))
     labels: dict[str, str] = {}
     for label in _LABEL.finditer(body):
         if label[1] in handled or _offered(body, label.start()):
