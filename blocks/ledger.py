@@ -7,20 +7,20 @@ kept in whole picodollars. The scopes of a reservation are fixed when it is made
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from storyloom.domain.budget import Alert, Cap, Kind, Scope, Spending, alerts, check, scopes_of
 from storyloom.domain.model_calls import CallTags
+
+from .database import READ_ONLY, open_database
+from .owners import alive, this_process
 
 PICO = Decimal(10) ** 12
 GRACE_S = 3600.0  # how long after its deadline a reservation of another host is taken for lost
@@ -67,7 +67,7 @@ class Ledger:
         self._caps = dict(caps or {})
         self._engine = open_database(url)
         self._wall = wall
-        self._owner = _this_process()
+        self._owner = this_process()
         _meta.create_all(self._engine)
 
     def reserve(
@@ -126,9 +126,9 @@ class Ledger:
     def expire(self) -> list[str]:
         """Count the reservations of dead owners as spent; returns their ids."""
         open_ = sa.select(_reservations.c.id, _reservations.c.owner, _reservations.c.lost_after)
-        with self._begin() as db:
+        with self._read() as db:
             rows = db.execute(open_.where(_reservations.c.status == "open")).all()
-        dead = [row.id for row in rows if not _alive(row.owner, lost=row.lost_after < self._wall())]
+        dead = [row.id for row in rows if not alive(row.owner, lost=row.lost_after < self._wall())]
         for reservation in dead:
             self.count_as_spent(reservation)
         return dead
@@ -157,7 +157,7 @@ class Ledger:
 
     def spent(self, scope: Scope) -> Spending:
         """What a scope has spent and holds reserved."""
-        with self._begin() as db:
+        with self._read() as db:
             row = db.execute(sa.select(_scopes).where(_is(scope))).mappings().first()
         return self._spending(scope, row)
 
@@ -185,7 +185,7 @@ class Ledger:
         """Open reservations by provider, over all processes."""
         count = sa.func.count().label("n")
         query = sa.select(_reservations.c.provider, count).where(_reservations.c.status == "open")
-        with self._begin() as db:
+        with self._read() as db:
             return {row.provider: row.n for row in db.execute(query.group_by(_reservations.c.provider))}
 
     def close(self) -> None:
@@ -195,6 +195,11 @@ class Ledger:
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
         with self._engine.begin() as db:
+            yield db
+
+    @contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        with self._engine.connect().execution_options(**READ_ONLY) as db:
             yield db
 
     def _locked(self, db: sa.Connection, scopes: Iterable[Scope]) -> list[tuple[Spending, int]]:
@@ -259,29 +264,6 @@ class Ledger:
             return due
 
 
-def open_database(url: str) -> sa.Engine:
-    """An engine whose transactions on SQLite take the write lock at once and wait for it."""
-    made = sa.engine.make_url(url)
-    if not made.drivername.startswith("sqlite"):
-        return sa.create_engine(made, pool_pre_ping=True)
-    if made.database and made.database != ":memory:":
-        Path(made.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = sa.create_engine(made, connect_args={"timeout": 60})
-
-    @sa.event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # SQLAlchemy's own begin below, not the driver's
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA busy_timeout=60000")
-
-    @sa.event.listens_for(engine, "begin")
-    def _on_begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
 def _add(db: sa.Connection, scopes: Iterable[Scope], **amounts: int) -> None:
     changes = {name: _scopes.c[name] + amount for name, amount in amounts.items() if amount}
     if changes:
@@ -298,38 +280,3 @@ def _picos(usd: Decimal) -> int:
 
 def _dollars(picos: int) -> Decimal:
     return Decimal(picos).scaleb(-12)
-
-
-def _this_process() -> str:
-    return "|".join((socket.gethostname(), _boot(), str(os.getpid()), _started(os.getpid())))
-
-
-def _alive(owner: str, *, lost: bool) -> bool:
-    """Whether the process that made a reservation may still settle it. Never asks a clock about this host."""
-    host, boot, pid, started = owner.split("|")
-    if host != socket.gethostname():
-        return not lost
-    return boot == _boot() and started == _started(int(pid))
-
-
-def _boot() -> str:
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else ""
-
-
-def _started(pid: int) -> str:
-    """When a process started, in ticks since boot; "" if there is none, "?" where the system does not say."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        if Path("/proc/self").exists():
-            return ""
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return ""
-        except PermissionError:
-            return "?"
-        return "?"
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] in "ZX" else fields[19]
