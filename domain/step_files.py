@@ -6,12 +6,14 @@ import posixpath
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
+from dataclasses import replace
 
 from . import frontmatter
 from .errors import DocumentError, InputError
 from .headings import headings
 from .instruction_scanner import scan
 from .references import References
+from .step_order import rank
 from .workflow_tree import MenuOption, Note, Step
 
 STEP_NAME = re.compile(r"^(?:step-)(?:[a-z]-)?(?:(\d+(?:\.\d+)?[a-z]?)(?=[-.]))?.*\.md$|^[a-z]-(\d+[a-z]?)-.*\.md$")
@@ -55,15 +57,17 @@ def read_step(path: str, text: str, folder: str, references: References) -> tupl
             continue
         target = _find(value, here, folder, references, Note(path, lines.get(key, 1), ""), notes)
         next_file = next_file or target
+    next_file = next_file or _follower(path, body, folder, references)
+    menu = _menu(body, values, here, folder, references)
     step = Step(
         number=step_number(posixpath.basename(path)) or "",
         title=title,
         node=node,
         line=first_line,
         file=path,
-        next_file=next_file or _follower(path, body, folder, references),
+        next_file=next_file,
         variables=values,
-        menu=_menu(body, values, here, folder, references),
+        menu=tuple(replace(o, target=next_file) if _means_next(o) else o for o in menu),
     )
     return step, tuple(notes)
 
@@ -117,7 +121,11 @@ def _follower(path: str, body: str, folder: str, references: References) -> str:
             if below:
                 return below[-1]
     told = [target for at, target in links if _FOLLOW.search(body[body.rfind("\n", 0, at) + 1 : at])]
-    return told[-1] if told else ""
+    own = rank(step_number(posixpath.basename(path)) or "")
+    later = [
+        (place, t) for t in told if own and (place := rank(step_number(posixpath.basename(t)) or "")) and place > own
+    ]
+    return min(later)[1] if later else told[-1] if told else ""
 
 
 def _menu(
@@ -140,7 +148,19 @@ def _menu(
     for key in [*labels, *(key for key in handled if key not in labels)]:
         name, text = handled.get(key, ("", ""))
         options.append(MenuOption(key, labels.get(key) or name, text, _target(text, values, here, folder, references)))
-    return tuple(options) if len(options) > 1 or (options and handled) else ()
+    goes_on = any(option.key == "C" for option in options)
+    return tuple(options) if len(options) > 1 or (options and (handled or goes_on)) else ()
+
+
+def _means_next(option: MenuOption) -> bool:
+    """Whether a choice goes on to the next step without naming its file."""
+    told = f"{option.label} {option.handling}"
+    return (
+        option.key == "C"
+        and not option.target
+        and re.search(r"(?i)\b(?:continue|proceed|next)\b", told) is not None
+        and re.search(r"(?i)\b(?:exit|end the|quit)\b", told) is None
+    )
 
 
 def _offered(body: str, at: int) -> bool:

@@ -21,8 +21,8 @@ def conformance():
 @pytest.fixture
 def package(tmp_path):
     files = {
-        "src/core/workflows/a/workflow.yaml": "name: a\ninstructions: '{installed_path}/i.md'\nx: '{installed_path}/none.md'\n",
-        "src/core/workflows/a/i.md": "<workflow><step n='1'><check if='a == b'><action>x</action></check></step></workflow>",
+        "src/core/workflows/a/workflow.yaml": "name: a\ninstructions: ./i.md\nx: ./none.md\n",
+        "src/core/workflows/a/i.md": "<workflow><step><check if='a == b'><action>x</action></check></step></workflow>",
         "src/core/workflows/b/workflow.yaml": "name: b\nname: c\n",
         "src/core/notes.md": "---\nx: [\n---\nbody",
         "test/fixtures/agent-schema/invalid/x.agent.yaml": "agent: 1",

@@ -129,3 +129,16 @@ def test_a_broken_frontmatter_is_read_line_by_line_and_said_so():
 def test_the_title_is_the_first_heading_or_the_description():
     assert read("---\ndescription: 'Say it'\n---\n## STEP GOAL:\nx")[0].title == "Say it"
     assert read("no heading at all")[0].title == "step-02-body.md"
+
+
+def test_a_choice_that_goes_on_without_naming_a_file_leads_to_the_next_step():
+    page = "---\nnextStepFile: './step-03-end.md'\n---\n# S\n"
+    alone, _ = read(page + "[C] Continue to the end\n")
+    assert [(o.key, o.target) for o in alone.menu] == [("C", f"{HOME}/steps/step-03-end.md")]
+    exits, _ = read(page + "- IF C (Exit): Say goodbye and exit\n- IF X: stop\n")
+    assert [o.target for o in exits.menu] == ["", ""]
+
+
+def test_of_several_ways_on_the_nearest_later_step_is_taken():
+    text = "# S\n- If `lastStep = 1`, load `./step-02-body.md`\n- If `lastStep = 2`, load `./step-03-end.md`\n"
+    assert read(text, "step-01b-continue")[0].next_file == f"{HOME}/steps/step-02-body.md"
