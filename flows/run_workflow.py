@@ -10,14 +10,13 @@ from pydantic import JsonValue
 from ..domain.errors import InputError, WorkflowError
 from ..domain.escalations import Question
 from ..domain.ports import ProjectRef
-from ..domain.program import Program
 from ..domain.run_state import ENDED, Outcome, RunState
 from ..domain.sequencer import decided, returned
-from ..tasks.library import program_of
+from ..tasks.library import open_workflow
 from ..tasks.ports import ports_for
 from ..tasks.workflow_machine import RunOptions
-from ..tasks.workflow_runs import close_run, open_run
-from ..tasks.workflow_steps import begin_workflow, finish_workflow, next_label, outcome_of, run_step, settle, speaker
+from ..tasks.workflow_runs import close_run, open_run, outcome_of
+from ..tasks.workflow_steps import RunRef, begin_workflow, finish_workflow, label_of, run_step, settle
 from .asking import settle as settle_question
 
 MAX_DEPTH = 6
@@ -38,18 +37,16 @@ def run_workflow(
     `inputs` answer questions by the name of their variable. Running it again goes on where a run was interrupted, and
     returns the same outcome when it had ended and its documents are as it left them; `fresh` begins anew.
     """
-    options = options or RunOptions()
     try:
-        program, content = program_of(ports_for(project), workflow)
+        it = open_workflow(ports_for(project), workflow)
     except (WorkflowError, InputError) as error:
         return Outcome(workflow=workflow, status="blocked", reason=str(error))
-    if program.workflow.path in callers or len(callers) >= MAX_DEPTH:
-        return Outcome(
-            workflow=workflow, status="blocked", reason=f"it is called by itself: {' → '.join((*callers, workflow))}"
-        )
-    who = speaker(project, workflow)
-    run = open_run(project, program, content, inputs or {}, fresh=fresh)
-    state = _state(begin_workflow(project, workflow, content, inputs or {}, run.world, f"{who} · begin"))
+    if it.workflow.path in callers or len(callers) >= MAX_DEPTH:
+        chain = " → ".join((*callers, it.workflow.path))
+        return Outcome(workflow=it.workflow.name, status="blocked", reason=f"it is called by itself: {chain}")
+    run = RunRef(project=project, workflow=workflow, digest=it.digest, options=options or RunOptions())
+    opened = open_run(run, inputs or {}, fresh=fresh)
+    state = _state(begin_workflow(run, inputs or {}, opened.world, label_of(run, what="begin")))
     for _ in range(MAX_STEPS):
         if state.status in ENDED:
             break
@@ -57,35 +54,30 @@ def run_workflow(
             answer = settle_question(project, _question(project, state))
             if answer is None:
                 break
-            state = decided(program, state, answer)
+            state = decided(it.program, state, answer)
         elif state.status == "calling":
-            state = _call(project, program, state, options, callers)
+            state = _call(run, it.workflow.path, state, callers)
         else:
-            label = next_label(project, workflow, state)
-            state = _state(run_step(project, workflow, content, state.model_dump_json(), options, label))
-            settle(project, workflow, state, options)
+            state = _state(run_step(run, state.model_dump_json(), label_of(run, state)))
+            settle(run, state)
     else:
         state = state.end("partial", f"it did not end within {MAX_STEPS} steps")
     if state.status in ENDED:
-        done = finish_workflow(project, workflow, content, state.model_dump_json(), options, f"{who} · finish")
-        state = _state(done)
-        settle(project, workflow, state, options)
-    outcome = outcome_of(project, workflow, state, options)
-    close_run(project, run, outcome)
+        state = _state(finish_workflow(run, state.model_dump_json(), label_of(run, what="finish")))
+        settle(run, state)
+    outcome = outcome_of(run, state)
+    close_run(run, opened, outcome)
     return outcome
 
 
-def _call(
-    project: ProjectRef, program: Program, state: RunState, options: RunOptions, callers: tuple[str, ...]
-) -> RunState:
+def _call(run: RunRef, path: str, state: RunState, callers: tuple[str, ...]) -> RunState:
     """The state once the workflow that it calls has ended."""
     assert state.call is not None
-    child: Outcome = run_workflow(
-        project, state.call.workflow, state.call.inputs, options, callers=(*callers, program.workflow.path)
-    )
+    call = state.call
+    child: Outcome = run_workflow(run.project, call.workflow, call.inputs, run.options, callers=(*callers, path))
     note = f"the workflow {child.workflow} ended {child.status}" + (f": {child.reason}" if child.reason else "")
     values = _new(child.variables, state.variables) if child.status != "blocked" else {}
-    return returned(state, values, note, stop=note if state.call.halt and child.status == "blocked" else "")
+    return returned(state, values, note, stop=note if call.halt and child.status == "blocked" else "")
 
 
 def _question(project: ProjectRef, state: RunState) -> Question:

@@ -1,4 +1,4 @@
-"""Which workflow and which persona are meant by a name?"""
+"""Which workflow and which persona are meant by a name, and what would a run of it ask of a model at most?"""
 
 from __future__ import annotations
 
@@ -7,20 +7,46 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-import yaml
-
-from ..domain.errors import InputError, WorkflowError
+from ..domain.agent_reader import Persona as Agent
+from ..domain.agent_reader import find_agents, read_agent
+from ..domain.errors import DocumentError, InputError, WorkflowError
+from ..domain.installed_config import read_config
 from ..domain.program import Program, compile_workflow
 from ..domain.prompts import BY_WORD, DEFAULT_PERSONA, PERSONAS, ROLES, Persona
 from ..domain.references import References
 from ..domain.workflow_catalog import find_workflows, pick
+from ..domain.workflow_plan import plan_workflow
 from ..domain.workflow_reader import read_workflow, refuse_errors
 from ..domain.workflow_tree import Workflow
 from .ports import Ports
 
-_compiled: dict[str, Program] = {}
+MOST_KEPT = 64
+_opened: dict[str, Opened] = {}  # by digest: what a task finds again without reading
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A workflow ready to run. `digest` stands for everything that it was read from, persona and configuration too."""
+
+    program: Program
+    persona: Persona
+    config: Mapping[str, object]
+    digest: str
+
+    @property
+    def workflow(self) -> Workflow:
+        """The workflow as read."""
+        return self.program.workflow
+
+
+@dataclass(frozen=True)
+class PlannedCalls:
+    """How many model calls a run makes at most if it takes each step once, and by which model."""
+
+    most: int
+    model: str
 
 
 class _Files(Mapping[str, str]):
@@ -70,15 +96,53 @@ def _find(files: Mapping[str, str], name: str) -> str:
     raise WorkflowError(f"There is no workflow {name!r}.", remedy=f"Near it: {', '.join(near) or 'none'}.")
 
 
-def open_workflow(ports: Ports, name: str) -> Workflow:
-    """The workflow of that name, read.
+def open_workflow(ports: Ports, name: str) -> Opened:
+    """The workflow of that name, read and compiled.
 
     Raises:
-        WorkflowError: there is none of that name.
+        WorkflowError: there is none of that name, or a jump in it leads nowhere.
         DocumentError: it cannot be run as it is written; with file and line.
     """
     files = _Files(ports, "")
-    return _with_template(refuse_errors(read_workflow(_find(files, name), files)), files)
+    path = _find(files, name)
+    workflow = _with_template(refuse_errors(read_workflow(path, files)), files)
+    persona = _persona(workflow, files)
+    module = next((one.module for one in find_workflows(files) if one.path == path), "")
+    config = read_config(files, module)
+    digest = hashlib.sha256(f"{workflow!r}\0{persona!r}\0{config!r}".encode()).hexdigest()
+    if digest not in _opened:
+        program = compile_workflow(workflow)
+        for note in program.notes:
+            if note.severity == "error":
+                raise WorkflowError(f"{note.path}:{note.line}: {note.message}.", remedy="Correct the workflow.")
+        while len(_opened) >= MOST_KEPT:
+            _opened.pop(next(iter(_opened)), None)
+        _opened[digest] = Opened(program, persona, config, digest)
+    return _opened[digest]
+
+
+def opened(ports: Ports, name: str, digest: str) -> Opened:
+    """The workflow that was opened before with this digest, read again in a process that does not know it yet.
+
+    Raises:
+        WorkflowError: it has changed since.
+    """
+    found = _opened.get(digest) or open_workflow(ports, name)
+    if found.digest != digest:
+        raise WorkflowError(f"The workflow {name!r} was changed while it ran.", remedy="Start the run again.")
+    return found
+
+
+def planned_calls(ports: Ports, name: str) -> PlannedCalls:
+    """What a run of a workflow asks of a model at most.
+
+    Raises:
+        WorkflowError, DocumentError: as `open_workflow`.
+    """
+    found = open_workflow(ports, name)
+    model = ports.config.agents.get(found.persona.id, "standard")
+    plan = plan_workflow(found.program, {"project_name": "", "date": "", "project_level": ports.config.project.level})
+    return PlannedCalls(plan.most_calls, model if isinstance(model, str) else model[0])
 
 
 def _with_template(workflow: Workflow, files: Mapping[str, str]) -> Workflow:
@@ -98,44 +162,42 @@ def _with_template(workflow: Workflow, files: Mapping[str, str]) -> Workflow:
     return workflow
 
 
-def program_of(ports: Ports, name: str) -> tuple[Program, str]:
-    """The compiled workflow and the digest of all that it was read from.
-
-    Raises:
-        WorkflowError: there is none, or a jump in it leads nowhere.
-    """
-    workflow = open_workflow(ports, name)
-    digest = hashlib.sha256(repr(workflow).encode()).hexdigest()
-    if digest not in _compiled:
-        program = compile_workflow(workflow)
-        wrong = [note for note in program.notes if note.severity == "error"]
-        if wrong:
-            first = wrong[0]
-            raise WorkflowError(
-                f"{first.path}:{first.line}: {first.message}.", remedy="Correct the workflow, then run it again."
-            )
-        _compiled[digest] = program
-    return _compiled[digest], digest
-
-
-def persona_of(ports: Ports, workflow: Workflow) -> Persona:
-    """Who speaks in a workflow: the agent it names, as the project or the method describes that one."""
-    guess = next((who for word, who in BY_WORD.items() if word in workflow.name.lower()), DEFAULT_PERSONA)
-    wanted = (workflow.persona or str(workflow.variables.get("agent") or guess)).lower()
-    name = ROLES.get(wanted, wanted)
-    loaded = yaml.safe_load(ports.texts.read(f"personas/{name}.agent.yaml") or "") or {}
-    agent = loaded.get("agent") or {}
-    meta, about = agent.get("metadata") or {}, agent.get("persona") or {}
-    known = PERSONAS.get(name, PERSONAS[DEFAULT_PERSONA])
-    if not meta:
-        return known
-    principles = about.get("principles") or ()
+def _persona(workflow: Workflow, files: Mapping[str, str]) -> Persona:
+    """Who speaks: the agent that the workflow names, else one that offers it, else by a word of its name."""
+    agents = []
+    for path in find_agents(files):
+        try:
+            agents.append(read_agent(path, files))
+        except DocumentError:
+            continue  # `storyloom workflow validate` says what is wrong with it
+    named = (workflow.persona or str(workflow.variables.get("agent") or "")).strip().lower()
+    wanted = {named, ROLES.get(named, named)} if named else set()
+    chosen = next((agent for agent in agents if {agent.id.lower(), agent.name.lower()} & wanted), None)
+    chosen = chosen or (_offering(workflow, agents, files) if not named else None)
+    if chosen is None:
+        guess = next((who for word, who in BY_WORD.items() if word in workflow.name.lower()), DEFAULT_PERSONA)
+        known = PERSONAS.get(ROLES.get(named, named)) or PERSONAS[guess]
+        chosen = next((agent for agent in agents if known.id in (agent.id, agent.name.lower())), None)
+        if chosen is None:
+            return known
     return Persona(
-        id=name,
-        name=str(meta.get("name") or known.name),
-        title=str(meta.get("title") or known.title),
-        role=str(about.get("role") or ""),
-        identity=str(about.get("identity") or "").strip(),
-        communication_style=str(about.get("communication_style") or "").strip(),
-        principles=(principles,) if isinstance(principles, str) else tuple(str(one) for one in principles),
+        id=chosen.id,
+        name=chosen.name,
+        title=chosen.title,
+        role=chosen.role,
+        identity=chosen.identity.strip(),
+        communication_style=chosen.communication_style.strip(),
+        principles=chosen.principles,
     )
+
+
+def _offering(workflow: Workflow, agents: list[Agent], files: Mapping[str, str]) -> Agent | None:
+    references = References(files)
+    for agent in agents:
+        for item in agent.menu:
+            try:
+                if item.target and references.find_workflow(item.target, "") == workflow.path:
+                    return agent
+            except InputError:
+                continue
+    return None

@@ -27,13 +27,13 @@ from ..domain.references import References
 from ..domain.run_state import Asked, Assumption, Draft, InputFile, RunState, Told
 from ..domain.sequencer import World
 from ..domain.templates import fill_names
+from ..domain.workflow_plan import REMAINING_AT_ONCE
 from ..domain.workflow_tree import Step, Workflow
 from .ports import Ports
 
 OWN = ""  # the key of the workflow's own document among the drafts
 _ASSUMED = re.compile(r"\[ASSUMPTION:\s*(.+?)\s*\]", re.DOTALL)
 _OPEN = re.compile(r"\[OPEN:\s*(.+?)\s*\]", re.DOTALL)
-LEFTOVERS_AT_ONCE = 20
 MAX_ATTACHED = 60_000  # characters of one text that a step refers to
 _ATTACHED = re.compile(
     r"(?:\{(?:skill-root|workflow_path|installed_path)\}/|\./|\.\./)?(?:[\w-]+/)+[\w.-]+\.(?:md|csv)\b"
@@ -268,8 +268,8 @@ class Machine:
         if draft is None or state.status != "complete":
             return state
         names = drafts.open_placeholders(draft, state.known())
-        for start in range(0, len(names), LEFTOVERS_AT_ONCE):
-            asked = names[start : start + LEFTOVERS_AT_ONCE]
+        for start in range(0, len(names), REMAINING_AT_ONCE):
+            asked = names[start : start + REMAINING_AT_ONCE]
             request = prompts.leftovers_request(self._setting(state), state, asked, self._composed(state, OWN))
             state, reply = self._complete(state, request)
             for name, text in parsed(reply, request).items():

@@ -1,4 +1,4 @@
-"""Does a run of a workflow begin, go on, or repeat one that has ended?
+"""Does a run of a workflow begin, go on, or repeat one that has ended, and how did it end?
 
 The shelf keeps, for each workflow and its inputs, which documents its run began from and which ones it wrote. An
 interrupted run goes on from the same beginning. An ended one is repeated (its results are found again) unless a
@@ -11,14 +11,14 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from ..domain.discovery import discover
-from ..domain.ports import ProjectRef
-from ..domain.program import Program
-from ..domain.run_state import Outcome
-from .library import persona_of
+from ..domain.run_state import ENDED, Outcome, RunState
 from .ports import Ports, ports_for
-from .workflow_machine import OWN, Machine, RunOptions
-from .workflow_steps import initial_state
+from .workflow_begin import initial_state
+from .workflow_machine import OWN
+from .workflow_steps import RunRef, found, machine_of
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,12 @@ class OpenRun:
     world: str
 
 
-def open_run(
-    project: ProjectRef, program: Program, content: str, inputs: dict[str, str], *, fresh: bool = False
-) -> OpenRun:
+def open_run(run: RunRef, inputs: dict[str, str], *, fresh: bool = False) -> OpenRun:
     """The run to go on with, or a new one."""
-    ports = ports_for(project)
-    name = f"workflow-{_digest(content, json.dumps(inputs, sort_keys=True))[:24]}"
+    ports = ports_for(run.project)
+    name = f"workflow-{_digest(run.digest, json.dumps(inputs, sort_keys=True))[:24]}"
     kept = json.loads((ports.shelf.get(name) if ports.shelf else None) or "{}")
-    now = _world(ports, program, inputs, set(kept.get("written", {})))
+    now = _world(ports, run, inputs, set(kept.get("written", {})))
     if kept and not kept["done"] and not fresh:
         return OpenRun(name, kept["world"])
     generation = int(kept.get("generation", 0))
@@ -50,23 +48,57 @@ def open_run(
     return OpenRun(name, world)
 
 
-def close_run(project: ProjectRef, run: OpenRun, outcome: Outcome) -> None:
+def close_run(run: RunRef, opened: OpenRun, outcome: Outcome) -> None:
     """Note that the run has ended, and what it wrote; one that waits for a person stays open."""
-    ports = ports_for(project)
+    ports = ports_for(run.project)
     if not ports.shelf or outcome.question:
         return
-    kept = json.loads(ports.shelf.get(run.name) or "{}")
+    kept = json.loads(ports.shelf.get(opened.name) or "{}")
     written = {path: _digest(ports.documents.read(path) or "") for path in outcome.artefacts}
-    ports.shelf.put(run.name, json.dumps({**kept, "world": run.world, "done": True, "written": written}))
+    ports.shelf.put(opened.name, json.dumps({**kept, "world": opened.world, "done": True, "written": written}))
 
 
-def _world(ports: Ports, program: Program, inputs: dict[str, str], own: set[str]) -> str:
+def outcome_of(run: RunRef, state: RunState) -> Outcome:
+    """The headless result of a run."""
+    machine = machine_of(run)
+    paths = [machine.path_of(state, key) for key in state.drafts]
+    failed = [item for item, verdict in state.checks.items() if verdict == "FAIL"]
+    status, reason = (state.status, state.reason) if state.status in ENDED else ("blocked", state.reason)
+    if state.status == "waiting" and state.question:
+        reason = f"waits for an answer: {state.question.question}"
+    if status == "complete" and failed:
+        status, reason = "partial", f"the checklist failed: {'; '.join(failed)[:300]}"
+    return Outcome(
+        workflow=state.workflow,
+        status=status,
+        reason=reason,
+        artefacts=tuple(dict.fromkeys(path for path in (*paths, *state.files) if path)),
+        assumptions=state.assumptions,
+        open_questions=state.open_questions,
+        decisions=state.decisions,
+        checks=state.checks,
+        steps_done=state.steps_done,
+        skipped=state.skipped,
+        variables=_results(state),
+        model_calls=state.model_calls,
+        question=state.question if state.status == "waiting" else None,
+    )
+
+
+def _results(state: RunState) -> dict[str, JsonValue]:
+    """What a workflow that called this one may use: its results, without the documents' whole text."""
+    sections = {name: text for key, draft in state.drafts.items() if not key for name, text in draft.sections.items()}
+    known = {**sections, **state.variables}
+    return {name: value for name, value in known.items() if not isinstance(value, str) or len(value) < 2_000}
+
+
+def _world(ports: Ports, run: RunRef, inputs: dict[str, str], own: set[str]) -> str:
     """The digest of all documents that the workflow's input patterns find, its own left out."""
-    state = initial_state(ports, program, inputs, "")
-    machine = Machine(ports, program, persona_of(ports, program.workflow), RunOptions())
-    own = own | {machine.path_of(state, OWN)}
-    found = discover(program.workflow.input_patterns, state.known(), ports.documents.glob, ports.documents.read)
-    paths = sorted({path for group in found.values() for path in group} - own)
+    it = found(run)
+    state = initial_state(ports, it, inputs, "")
+    own = own | {machine_of(run).path_of(state, OWN)}
+    groups = discover(it.workflow.input_patterns, state.known(), ports.documents.glob, ports.documents.read)
+    paths = sorted({path for group in groups.values() for path in group} - own)
     return _digest(*(f"{path}\0{ports.documents.read(path)}" for path in paths))
 
 
