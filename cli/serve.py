@@ -19,7 +19,7 @@ def serve_all(*, port: int, limit: int) -> None:
 
 
 def _serve(url: str, limit: int) -> None:
-    os.environ.update(prefect_settings(read_environment().home, url), PREFECT_LOGGING_LEVEL="INFO")
+    os.environ.update(prefect_settings(read_environment().home, url), PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="INFO")
     from rich.console import Console
     from storyloom.deployments.catalog import serve
 

@@ -51,7 +51,6 @@ def prepare(project: ProjectRef, brief: str = "") -> str:
     return ports.workspace.tip()
 
 
-@task(name="mark-phase", task_run_name="{phase} {state}", cache_policy=NO_CACHE, tags=["phase"])
 def mark_phase(project: ProjectRef, phase: Phase, state: str, detail: str = "") -> None:
     """Record that a phase started or ended."""
     ports = ports_for(project)
