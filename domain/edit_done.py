@@ -64,7 +64,8 @@ def _only_span(text: str, wanted: str) -> Span | None:
 
 def _spans(text: str, wanted: str) -> list[Span]:
     """From where to where a text stands: exactly, or else as lines without the white space around them."""
-    exact, _ = exact_starts(text, wanted)
+    whole, inside = exact_starts(text, wanted)
+    exact = whole or inside
     if exact:
         return [(at, at + len(wanted.rstrip("\n"))) for at in exact]
     lines, size = Lines(text), len(wanted.removesuffix("\n").split("\n"))

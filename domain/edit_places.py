@@ -71,6 +71,11 @@ def exact_starts(text: str, search: str) -> tuple[list[int], list[int]]:
     return whole, inside
 
 
+def at_line_start(text: str, at: int) -> bool:
+    """Whether nothing but white space stands before character `at` in its line."""
+    return not text[text.rfind("\n", 0, at) + 1 : at].strip("\ufeff \t")
+
+
 def exact_place(text: str, start: int, search: str, replace: str) -> Place | None:
     """The place of a search text that stands at `start`; only what differs from the replacement changes.
 
@@ -84,8 +89,9 @@ def exact_place(text: str, start: int, search: str, replace: str) -> Place | Non
         return None
     if not before.strip() and "\n" in search and not search.endswith("\n") and text[end : end + 1].strip("\n"):
         return None
-    if not replace and not before.strip() and "\n" not in search[-1:] and text[end : end + 1] == "\n":
-        start, end = start - len(before), end + 1  # whole lines go with their line end
+    if not replace and not before.strip() and (search.endswith("\n") or text[end : end + 1] == "\n"):
+        # Whole lines go with their indentation and their line end.
+        start, end = start - len(before), end + (not search.endswith("\n"))
         return Place(first, lines.number(end - 1), (Piece(start, end, ""),))
     replace = same_line_end(text, start, end, search, replace)
     head = _shared(search, replace)
@@ -103,9 +109,11 @@ def _shared(one: str, other: str) -> int:
 
 
 def same_line_end(text: str, start: int, end: int, search: str, replace: str) -> str:
-    """The replacement of whole lines with a final line end where the search text has one, and without where not."""
-    whole = not text[text.rfind("\n", 0, start) + 1 : start].strip("\ufeff \t")
-    if not whole or not replace:
+    """The replacement with a final line end where the search text has one, and without where it has none.
+
+    A line end that only one of them has is a slip that would join lines or part them. Taking away whole lines is none.
+    """
+    if not search.strip() or (not replace and at_line_start(text, start)):
         return replace
     if search.endswith("\n") and not replace.endswith("\n"):
         return replace + "\n"

@@ -21,6 +21,7 @@ from .edit_places import (
     Lines,
     Piece,
     Place,
+    at_line_start,
     exact_place,
     exact_starts,
     loose_place,
@@ -128,11 +129,14 @@ def _look(text: str, search: str, new: str) -> _Found | None:
     whole, inside = exact_starts(text, search)
     if len(whole) > 1:
         return _refuse_places(text, [Lines(text).number(at) for at in whole])
+    loose = loose_starts(text, search)
     if len(whole) == 1:
+        own = Lines(text).number(whole[0])
+        if not at_line_start(text, whole[0]) and any(at + 1 != own for at in loose):
+            return _refuse_places(text, [own, *(at + 1 for at in loose)], ", in part of a line or as whole lines")
         place = exact_place(text, whole[0], search, new)
         if place is not None:
             return _found("exact", place)
-    loose = loose_starts(text, search)
     if len(loose) > 1:
         return _refuse_places(text, [at + 1 for at in loose], " when white space is ignored")
     if len(loose) == 1:
@@ -157,7 +161,7 @@ def _already() -> _Found:
 
 
 def _fill(text: str, new: str) -> _Found:
-    if text.strip():
+    if text.strip("\ufeff \t\n"):
         if text.strip("\ufeff\n") == new.strip("\ufeff\n"):
             return _already()
         return _refused("An empty search text is only for an empty file. Name the lines to replace, or use write_file.")
