@@ -6,53 +6,25 @@ its `customize.toml`; a skill whose SKILL.md has sections for identity and princ
 
 from __future__ import annotations
 
-import html
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from . import frontmatter
-from .agent_schema import COMMANDS, check_agent, split_trigger
+from .agent_menus import menu_items, skill_menu, table_menu
+from .agent_schema import check_agent
 from .customization import load_toml, merge_layers
 from .errors import DocumentError
 from .headings import headings
+from .installed_agents import read_installed
+from .personas import MenuItem, Persona, module_of, short_id, split_principles
 from .resolver import INSTALLED
 from .safe_yaml import load_yaml, load_yaml_with_lines
 from .workflow_tree import Note
 
+__all__ = ["MenuItem", "Persona", "agent_problems", "find_agents", "is_agent_skill", "read_agent"]
 MANIFEST = "bmad-skill-manifest.yaml"
-
-
-@dataclass(frozen=True)
-class MenuItem:
-    """One thing that an agent offers. `kind` says what `target` is: a command's key, "skill", "prompt" or "" (none)."""
-
-    trigger: str
-    description: str
-    kind: str = ""
-    target: str = ""
-    code: str = ""
-
-
-@dataclass(frozen=True)
-class Persona:
-    """An agent as read. `id` is short and unique in a module ("dev"); `facts` are given to it at the start."""
-
-    id: str
-    name: str
-    title: str = ""
-    icon: str = ""
-    role: str = ""
-    identity: str = ""
-    communication_style: str = ""
-    principles: tuple[str, ...] = ()
-    critical_actions: tuple[str, ...] = ()
-    menu: tuple[MenuItem, ...] = ()
-    prompts: Mapping[str, str] = field(default_factory=dict)
-    facts: tuple[str, ...] = ()
-    module: str = ""
-    path: str = ""
 
 
 def read_agent(path: str, files: Mapping[str, str]) -> Persona:
@@ -71,7 +43,7 @@ def read_agent(path: str, files: Mapping[str, str]) -> Persona:
     elif posixpath.basename(path) == "SKILL.md":
         return _from_skill(path, files)
     else:
-        persona = _from_markdown(path, text)
+        persona = read_installed(path, text)
     for layer in _customizations(path, files):
         persona = _customize(persona, layer, files[layer])
     return persona
@@ -126,16 +98,16 @@ def _from_yaml(path: str, text: str) -> Persona:
     agent = loaded["agent"]
     metadata, persona = agent["metadata"], agent["persona"]
     return Persona(
-        id=_short(str(metadata["id"]), path),
+        id=short_id(str(metadata["id"]), path),
         name=metadata["name"],
         title=metadata["title"],
         icon=metadata["icon"],
         role=_line(persona["role"]),
         identity=_line(persona["identity"]),
         communication_style=_line(persona["communication_style"]),
-        principles=_principles(persona["principles"]),
+        principles=split_principles(persona["principles"]),
         critical_actions=tuple(agent.get("critical_actions") or ()),
-        menu=tuple(item for entry in agent["menu"] for item in _menu_items(entry)),
+        menu=tuple(item for entry in agent["menu"] for item in menu_items(entry)),
         prompts=_prompts(agent.get("prompts")),
         facts=tuple(str(m) for m in agent.get("memories") or ()),
         module=str(metadata.get("module") or ""),
@@ -173,62 +145,21 @@ def _from_skill(path: str, files: Mapping[str, str]) -> Persona:
         communication_style=pick(
             agent.get("communication_style"), known.get("communicationStyle"), sections.get("communication style")
         ),
-        principles=_principles(agent.get("principles") or sections.get("principles") or known.get("principles") or ""),
+        principles=split_principles(
+            agent.get("principles") or sections.get("principles") or known.get("principles") or ""
+        ),
         critical_actions=_texts(agent.get("activation_steps_prepend")) + _texts(agent.get("activation_steps_append")),
-        menu=_skill_menu(agent.get("menu")) or _table_menu(sections.get("capabilities", "")),
+        menu=skill_menu(agent.get("menu")) or table_menu(sections.get("capabilities", "")),
         facts=_texts(agent.get("persistent_facts")),
         module=str(known.get("module") or ""),
         path=path,
     )
 
 
-def _from_markdown(path: str, text: str) -> Persona:
-    opened = re.search(r"<agent\s([^>]*)>", text)
-    if opened is None:
-        raise DocumentError("there is no <agent> element", path=path, line=1, remedy="Install the agent again.")
-    attrs = _attrs(opened[1])
-    items = [
-        item
-        for found in re.finditer(r"<item\s+([^>]*)>(.*?)</item>", text, re.DOTALL)
-        for item in _compiled_item(_attrs(found[1]), html.unescape(found[2]).strip())
-    ]
-    prompts = {
-        _attrs(found[1]).get("id", ""): found[2].strip()
-        for found in re.finditer(
-            r"<prompt\s+([^>]*)>\s*(?:<content>)?(.*?)(?:</content>)?\s*</prompt>", text, re.DOTALL
-        )
-    }
-    steps = [html.unescape(step).strip() for step in re.findall(r"<step\s+n=\"[^\"]*\">(.*?)</step>", text, re.DOTALL)]
-    return Persona(
-        id=_short(attrs.get("id", ""), path),
-        name=attrs.get("name") or posixpath.basename(path),
-        title=attrs.get("title", ""),
-        icon=attrs.get("icon", ""),
-        role=_element(text, "role"),
-        identity=_element(text, "identity"),
-        communication_style=_element(text, "communication_style"),
-        principles=_principles(_element(text, "principles")),
-        critical_actions=tuple(step for step in steps if not _ROUTINE.match(step)),
-        menu=tuple(items),
-        prompts=prompts,
-        facts=tuple(html.unescape(m).strip() for m in re.findall(r"<memory>(.*?)</memory>", text, re.DOTALL)),
-        module=_installed_module(path),
-        path=path,
-    )
-
-
-# what every compiled agent is told in the same words, before and after its own actions
-_ROUTINE = re.compile(
-    r"Load persona from|.{0,3}IMMEDIATE ACTION|.{0,3}Load and read|Remember: user|Show greeting|Let \{user_name\} know"
-    r"|STOP and WAIT|On user input|When (?:executing|responding|menu)|CRITICAL HALT|Number ",
-    re.IGNORECASE,
-)
-
-
 def _customizations(path: str, files: Mapping[str, str]) -> list[str]:
     """The files that change an agent, in the order in which they are laid over it."""
     name = posixpath.basename(posixpath.dirname(path)) if path.endswith("SKILL.md") else ""
-    short, module = _short("", path), _installed_module(path)
+    short, module = short_id("", path), module_of(path)
     ends = (f"custom/{name}.toml", f"custom/{name}.user.toml") if name else (
         f"_cfg/agents/{module}-{short}.customize.yaml", f"_config/agents/{module}-{short}.customize.yaml",
     )  # fmt: skip
@@ -256,8 +187,8 @@ def _customize(persona: Persona, path: str, text: str) -> Persona:
             if own.get(key):
                 changes[key] = _line(str(own[key]))
         if own.get("principles"):
-            changes["principles"] = _principles(own["principles"])
-    menu = [item for entry in loaded.get("menu") or [] if isinstance(entry, dict) for item in _menu_items(entry)]
+            changes["principles"] = split_principles(own["principles"])
+    menu = [item for entry in loaded.get("menu") or [] if isinstance(entry, dict) for item in menu_items(entry)]
     return replace(
         persona,
         **changes,  # type: ignore[arg-type]
@@ -271,63 +202,6 @@ def _customize(persona: Persona, path: str, text: str) -> Persona:
 # parts
 
 
-def _menu_items(entry: Mapping[str, object]) -> Iterable[MenuItem]:
-    if "multi" in entry:
-        listed = entry.get("triggers")
-        for below in listed if isinstance(listed, list) else []:
-            if "trigger" in below:
-                word, parts = str(below["trigger"]), [below]
-            else:
-                word, value = next(iter(below.items()))
-                parts = value if isinstance(value, list) else [value]
-            merged = {key: part[key] for part in parts if isinstance(part, dict) for key in part}
-            route = str(merged.get("route") or merged.get("action") or "")
-            kind = "workflow" if route.endswith((".yaml", ".yml")) else "exec" if merged.get("route") else "action"
-            yield MenuItem(word, str(merged.get("input") or ""), kind, route)
-        return
-    code, trigger = split_trigger(str(entry.get("trigger", "")))
-    kind = next((key for key in COMMANDS if entry.get(key)), "")
-    yield MenuItem(trigger, str(entry.get("description") or ""), kind, str(entry.get(kind) or ""), code)
-
-
-def _compiled_item(attrs: Mapping[str, str], text: str) -> Iterable[MenuItem]:
-    if attrs.get("type") == "multi":
-        for found in re.finditer(r"<handler\s+([^>]*)>", text):
-            below = _attrs(found[1])
-            kind = next((key for key in COMMANDS if below.get(key)), "")
-            yield MenuItem(below.get("match", ""), below.get("match", ""), kind, below.get(kind, ""))
-        return
-    code, trigger = split_trigger(attrs.get("cmd", ""))
-    kind = next((key for key in COMMANDS if attrs.get(key)), "")
-    yield MenuItem(trigger, text, kind, attrs.get(kind, ""), code)
-
-
-def _skill_menu(value: object) -> tuple[MenuItem, ...]:
-    items = []
-    for entry in value if isinstance(value, list) else []:
-        if isinstance(entry, dict):
-            kind = next((key for key in ("skill", "prompt") if entry.get(key)), "")
-            code = str(entry.get("code") or "")
-            target = str(entry.get(kind) or "")
-            items.append(
-                MenuItem(target if kind == "skill" else code, str(entry.get("description") or ""), kind, target, code)
-            )
-    return tuple(items)
-
-
-def _table_menu(section: str) -> tuple[MenuItem, ...]:
-    """Menu items from a table "Code | Description | Skill"."""
-    rows = [
-        [cell.strip() for cell in line.strip().strip("|").split("|")] for line in section.splitlines() if "|" in line
-    ]
-    items = []
-    for row in rows[1:]:
-        if len(row) >= 3 and not set("".join(row)) <= set("-: "):
-            kind = "skill" if re.fullmatch(r"[a-z0-9-]+", row[2]) else "prompt"
-            items.append(MenuItem(row[2] if kind == "skill" else row[0], row[1], kind, row[2], row[0]))
-    return tuple(items)
-
-
 def _sections(body: str) -> dict[str, str]:
     found = {}
     for heading in headings(body):
@@ -335,15 +209,6 @@ def _sections(body: str) -> dict[str, str]:
             text = body[heading.start : heading.end]
             found[heading.title.lower()] = text.split("\n", 1)[1].strip() if "\n" in text else ""
     return found
-
-
-def _principles(value: object) -> tuple[str, ...]:
-    if isinstance(value, list):
-        return tuple(str(item).strip() for item in value)
-    text = str(value).strip()
-    lines = text.splitlines() if "\n" in text else re.split(r"\s(?=- [A-Z])", text) if text.startswith("- ") else []
-    listed = [re.sub(r"^\s*[-*]\s+", "", line).strip() for line in lines if re.match(r"\s*[-*]\s", line)]
-    return tuple(listed) if listed else (text,) if text else ()
 
 
 def _prompts(value: object) -> dict[str, str]:
@@ -358,25 +223,3 @@ def _texts(value: object) -> tuple[str, ...]:
 
 def _line(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
-
-
-def _element(text: str, name: str) -> str:
-    found = re.search(rf"<{name}>(.*?)</{name}>", text, re.DOTALL)
-    return html.unescape(found[1]).strip() if found else ""
-
-
-def _attrs(source: str) -> dict[str, str]:
-    return {name: html.unescape(value) for name, value in re.findall(r"([\w:-]+)=\"([^\"]*)\"", source)}
-
-
-def _short(identifier: str, path: str) -> str:
-    base = posixpath.basename(identifier or path)
-    return re.sub(r"(?:\.agent)?\.(?:md|ya?ml)$", "", base)
-
-
-def _installed_module(path: str) -> str:
-    parts = path.split("/")
-    for at, part in enumerate(parts[:-1]):
-        if part in (*INSTALLED, "modules", "src") and parts[at + 1] not in ("modules", "agents"):
-            return parts[at + 1]
-    return ""

@@ -19,13 +19,22 @@ from .workflow_tree import MenuOption, Note, Step
 STEP_NAME = re.compile(r"^(?:step-)(?:[a-z]-)?(?:(\d+(?:\.\d+)?[a-z]?)(?=[-.]))?.*\.md$|^[a-z]-(\d+[a-z]?)-.*\.md$")
 _LINK = re.compile(r"(?:\{[\w-]+\}/)?[\w./-]*\b(?:step-[\w.-]+|[a-z]-\d+[a-z]?-[\w.-]+)\.md\b")
 _FOLLOW = re.compile(r"\b(?:follow|load|execute|proceed|continue|read)\b", re.IGNORECASE)
-_LABEL = re.compile(r"\[([A-Z]{1,2}|\d{1,2})\]\s*([A-Z][^\n\[\]*`\"]*)")
+_LABEL = re.compile(r"\[([A-Z]{1,2}|[a-wyz]|\d{1,2})\]\s*([A-Z][^\n\[\]*`\"]*)")
 _HANDLED = re.compile(
     r"^[ \t]*(?:[-*][ \t]+|#{2,6}[ \t]+)?(?:\*\*)?[Ii][Ff][ \t]+['\"`\[]{0,2}((?!NO\b|OK\b)[A-Z]{1,2}|\d{1,2})\b"
-    r"['\"`\]]{0,2}[ \t]*(?:\(([^)\n]*)\)|([A-Z][\w ]{2,40}?))?(?:\*\*)?[ \t]*:(?:\*\*)?[ \t]*(.*)$",
+    r"['\"`\]]{0,2}[ \t]*(?:\((?P<label>[^)\n]*)\)|(?P<words>[A-Z][\w ]{2,40}?))?"
+    r"(?:\*\*)?[ \t]*:(?:\*\*)?[ \t]*(?P<told>.*)$",
     re.MULTILINE,
 )
-_CASE = re.compile(r"^[ \t]*[-*][ \t]+(?:\*\*)?[Ii][Ff]\b", re.MULTILINE)  # where one choice ends and another begins
+_BRACKETED = re.compile(
+    r"^[ \t]*[-*][ \t]+\*\*\[([A-Za-z]{1,2}|\d{1,2})\](?P<label>[^\n*:]*):?\*\*[ \t]*:?[ \t]*(?P<told>.*)$",
+    re.MULTILINE,
+)
+_CASE = re.compile(
+    r"^[ \t]*[-*][ \t]+(?:\*\*)?(?:[Ii][Ff]\b|\[\w{1,2}\])", re.MULTILINE
+)  # where one choice ends and another begins
+_PATH = re.compile(r"\{project[-_]root\}/[\w./-]+\.(?:md|xml|ya?ml)\b")
+_SKILL = re.compile(r"`([a-z0-9]+(?:-[a-z0-9]+)+)` skill\b")
 _VARIABLE = re.compile(r"\{([\w-]+)\}")
 
 
@@ -57,7 +66,7 @@ def read_step(path: str, text: str, folder: str, references: References) -> tupl
             continue
         target = _find(value, here, folder, references, Note(path, lines.get(key, 1), ""), notes)
         next_file = next_file or target
-    next_file = next_file or _follower(path, body, folder, references)
+    next_file = next_file or _follower(path, body, folder, references) or _named_later(path, values, folder, references)
     menu = _menu(body, values, here, folder, references)
     step = Step(
         number=step_number(posixpath.basename(path)) or "",
@@ -128,6 +137,19 @@ def _follower(path: str, body: str, folder: str, references: References) -> str:
     return min(later)[1] if later else told[-1] if told else ""
 
 
+def _named_later(path: str, values: Mapping[str, object], folder: str, references: References) -> str:
+    """The nearest later step that the frontmatter names under a key of its own."""
+    own = rank(step_number(posixpath.basename(path)) or "")
+    found = []
+    for value in values.values():
+        if own and isinstance(value, str) and STEP_NAME.match(posixpath.basename(value)):
+            target = _find(value, posixpath.dirname(path), folder, references, Note("", 1, ""), [], report=False)
+            place = rank(step_number(posixpath.basename(target)) or "") if target else None
+            if place and place > own:
+                found.append((place, target))
+    return min(found)[1] if found else ""
+
+
 def _menu(
     body: str, values: Mapping[str, object], here: str, folder: str, references: References
 ) -> tuple[MenuOption, ...]:
@@ -136,14 +158,17 @@ def _menu(
     borders = sorted(
         [h.start for h in headings(body)] + [found.start() for found in _CASE.finditer(body)] + [len(body)]
     )
-    for found in _HANDLED.finditer(body):
+    for found in (*_HANDLED.finditer(body), *_BRACKETED.finditer(body)):
         end = borders[bisect_right(borders, found.start())]
-        text = (found[4] + body[found.end() : end]).strip()
-        handled.setdefault(found[1], ((found[2] or found[3] or "").strip(), text))
+        groups = found.groupdict()
+        text = (groups["told"] + body[found.end() : end]).strip()
+        label = groups["label"] or groups.get("words") or ""
+        handled.setdefault(found[1].upper(), (label.strip(), text))
     labels: dict[str, str] = {}
     for label in _LABEL.finditer(body):
-        if label[1] in handled or _offered(body, label.start()):
-            labels.setdefault(label[1], label[2].strip(" -.,;:"))
+        key = label[1].upper()
+        if _offered(body, label.start()) or (key in handled and label[1] == key):
+            labels.setdefault(key, label[2].strip(" -.,;:"))
     options = []
     for key in [*labels, *(key for key in handled if key not in labels)]:
         name, text = handled.get(key, ("", ""))
@@ -175,6 +200,10 @@ def _target(text: str, values: Mapping[str, object], here: str, folder: str, ref
     places: list[tuple[int, str]] = _links(text, posixpath.join(here, "-"), folder, references)
     for name in _VARIABLE.finditer(text):
         value = values.get(name[1])
-        if isinstance(value, str) and re.search(r"(?i)step|workflow|task", name[1]):
+        if isinstance(value, str) and re.search(r"(?i)step|workflow|task|build|elicitation|party", name[1]):
             places.append((name.start(), _find(value, here, folder, references, Note("", 1, ""), [], report=False)))
+    for written in _PATH.finditer(text):
+        target = _find(written[0], here, folder, references, Note("", 1, ""), [], report=False)
+        places.append((written.start(), target))
+    places += [(skill.start(), references.find_workflow(skill[1], folder) or "") for skill in _SKILL.finditer(text)]
     return next((target for _, target in sorted(places, reverse=True) if target), "")

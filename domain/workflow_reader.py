@@ -17,17 +17,17 @@ from .customization import load_toml, merge_layers
 from .errors import DocumentError, InputError
 from .instruction_scanner import scan
 from .instruction_steps import Instructions, read_instructions
-from .invocations import invoked_file, invoked_path
-from .jumps import goto_target, landing
-from .references import ENTRIES, References, is_remote
+from .references import ENTRIES, References
 from .resolver import INSTALLED
 from .safe_yaml import load_yaml_with_lines
 from .step_files import read_step, step_number
 from .step_order import in_order
-from .workflow_tree import Node, Note, Step, Workflow
+from .workflow_checks import refuse_errors, step_problems, variable_cycles
+from .workflow_tree import Note, Step, Workflow
 
 _FOLLOW = re.compile(r"\b(?:follow|read|load|execute|run)\b", re.IGNORECASE)
 
+__all__ = ["read_workflow", "refuse_errors"]
 MAX_CHARACTERS = 4 << 20
 _STEP_MENTION = re.compile(r"[\w./{}-]*\b(?:step-[\w.-]+|[a-z]-\d+[a-z]?-[\w.-]+)\.md\b")
 _BODY_MENTION = re.compile(
@@ -50,24 +50,6 @@ def read_workflow(folder: str, files: Mapping[str, str]) -> Workflow:
     if posixpath.basename(entry) == "SKILL.md":
         return reading.from_skill()
     return reading.from_markdown()
-
-
-def refuse_errors(workflow: Workflow) -> Workflow:
-    """The workflow itself.
-
-    Raises:
-        DocumentError: it has an error among its notes; the message names the first and counts the others.
-    """
-    errors = [note for note in workflow.notes if note.severity == "error"]
-    if errors:
-        others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise DocumentError(
-            f"{errors[0].message}{others}",
-            path=errors[0].path,
-            line=errors[0].line,
-            remedy="Correct the file, then run again.",
-        )
-    return workflow
 
 
 def _entry(folder: str, files: Mapping[str, str]) -> str:
@@ -112,7 +94,7 @@ class _Reading:
         name = values.get("name")
         if not isinstance(name, str) or not name.strip():
             raise DocumentError("the workflow has no name", path=self.entry, line=1, remedy="Add a line `name: ...`.")
-        self._check_variables(values, place)
+        self.notes += variable_cycles(values, place, self.entry)
         instructions = self._file(
             values.get("instructions"), place.get("instructions", 1), "instructions", required=True
         )
@@ -205,7 +187,8 @@ class _Reading:
         if steps:
             body, _ = frontmatter.body_of(text)
             critical = tuple(node.inner_text() for node in tagged.root.walk() if node.kind == "critical")
-            return self._finish(replace(base, kind="steps"), None, path, steps=steps, preamble=body, critical=critical)
+            base = replace(base, kind="steps", template=base.template or self._template_of(steps))
+            return self._finish(base, None, path, steps=steps, preamble=body, critical=critical)
         onward = self._onward(path, text)
         if onward:
             return self._with_body(base, onward, base.variables)
@@ -242,7 +225,7 @@ class _Reading:
             base = replace(base, kind=kind)
             self.notes += read.notes
         if path:
-            self._check_steps(steps, path, base.variables)
+            self.notes += step_problems(steps, path, self.entry, base.variables, self.references)
         if not steps and not any(note.severity == "error" for note in self.notes):
             self._note(path or self.entry, 1, "the workflow has no steps", error=True)
         notes = tuple(dict.fromkeys(self.notes))
@@ -281,6 +264,20 @@ class _Reading:
             steps += in_order(numbered, lambda step: step.number) + [step for step in read if not step.number]
         return steps
 
+    def _template_of(self, steps: Sequence[Step]) -> str:
+        """The text of the template that the first step with one names, as "prdTemplate" or the like."""
+        for step in steps:
+            for key, value in step.variables.items():
+                if re.search(r"(?i)template(?:file|path)?$", key) and isinstance(value, str):
+                    here = posixpath.dirname(step.file)
+                    try:
+                        found = self.references.find(value, here) or self.references.find(value, self.folder)
+                    except InputError:
+                        continue
+                    if found:
+                        return self.text(found)
+        return ""
+
     def _frontmatter(self, path: str) -> Mapping[str, object]:
         try:
             return frontmatter.split(self.text(path), path).values
@@ -316,55 +313,6 @@ class _Reading:
         if found is None:
             self._note(self.entry, line, f"{what}: {value!r} does not exist", error=required)
         return found
-
-    # checks
-
-    def _check_variables(self, values: Mapping[str, object], place: Mapping[str, int]) -> None:
-        nested = values.get("variables")
-        flat = {**values, **(nested if isinstance(nested, dict) else {})}
-        uses = {
-            key.replace("-", "_"): {n.replace("-", "_") for n in re.findall(r"\{([A-Za-z_][\w-]*)\}", value)}
-            for key, value in flat.items()
-            if isinstance(value, str)
-        }
-        for name in uses:
-            seen: set[str] = set()
-            todo = [name]
-            while todo:
-                for used in uses.get(todo.pop(), set()) - seen:
-                    seen.add(used)
-                    todo.append(used)
-            if name in seen:
-                line = place.get(name, place.get(name.replace("_", "-"), place.get("variables", 1)))
-                self._note(self.entry, line, f"the variable {name!r} stands for itself", error=True)
-
-    def _check_steps(self, steps: Sequence[Step], path: str, variables: Mapping[str, object]) -> None:
-        for step in steps:
-            for node in step.node.walk():
-                where = step.file or path
-                if node.kind == "goto" and landing(goto_target(node), steps) is None:
-                    message = f"goto {goto_target(node)!r} leads nowhere: no step and no anchor has this name"
-                    self._note(where, node.line, message, error=True)
-                elif node.kind == "invoke-workflow":
-                    self._check_invoked(node, where, variables)
-                elif node.kind == "template-output" and is_remote(node.attrs.get("file", "")):
-                    self._note(where, node.line, "template-output: only files of the project are written", error=True)
-
-    def _check_invoked(self, node: Node, path: str, variables: Mapping[str, object]) -> None:
-        target = invoked_path(node)
-        if not target:
-            self._note(path, node.line, "invoke-workflow names no workflow", error=True)
-            return
-        try:
-            found = invoked_file(node, self.folder, variables, self.references)
-        except InputError as error:
-            known_late = isinstance(error, DocumentError) and not is_remote(target)
-            self._note(path, node.line, f"invoke-workflow: {error.message}", error=not known_late)
-            return
-        if found == self.entry:
-            self._note(path, node.line, "the workflow invokes itself", error=True)
-        elif found is None:
-            self._note(path, node.line, f"invoke-workflow: {target!r} does not exist here")
 
     def _note(self, path: str, line: int, message: str, *, error: bool = False) -> None:
         self.notes.append(Note(path, line, message, "error" if error else "warning"))

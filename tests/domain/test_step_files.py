@@ -142,3 +142,23 @@ def test_a_choice_that_goes_on_without_naming_a_file_leads_to_the_next_step():
 def test_of_several_ways_on_the_nearest_later_step_is_taken():
     text = "# S\n- If `lastStep = 1`, load `./step-02-body.md`\n- If `lastStep = 2`, load `./step-03-end.md`\n"
     assert read(text, "step-01b-continue")[0].next_file == f"{HOME}/steps/step-02-body.md"
+
+
+def test_keys_may_be_small_letters_in_brackets():
+    text = """# S
+[a] Dig deeper
+[c] Continue - to the end
+
+- **[a]**: Load `{project-root}/_bmad/core/tasks/elicit.xml`, then come back
+- **[c] Go on:** Load `./step-03-end.md`
+- [x] done
+"""
+    assert [(o.key, o.label, o.target) for o in read(text)[0].menu] == [
+        ("A", "Dig deeper", "core/tasks/elicit.xml"),
+        ("C", "Continue - to the end", f"{HOME}/steps/step-03-end.md"),
+    ]
+
+
+def test_a_later_step_may_be_named_by_any_key():
+    page = "---\nthisFile: './step-02-body.md'\nbuild: './step-03-end.md'\n---\n# S\nGo there."
+    assert read(page)[0].next_file == f"{HOME}/steps/step-03-end.md"

@@ -253,3 +253,11 @@ def test_a_broken_frontmatter_or_customization_is_told():
 @given(st.text(max_size=300), st.sampled_from(["instructions.md", "template.md"]))
 def test_whatever_an_instruction_file_holds_the_workflow_can_be_looked_at(text, name):
     read_workflow("w/note", {**NOTE, f"w/note/{name}": text})
+
+
+def test_a_step_file_workflow_has_the_template_that_its_first_step_names():
+    files = dict(STEP_FILES)
+    files["m/plan/steps-c/step-01-a.md"] = "---\nplanTemplate: '../plan-template.md'\n---\n# A"
+    files["m/plan/plan-template.md"] = "# {{title}}"
+    assert read_workflow("m/plan", files).template == "# {{title}}"
+    assert read_workflow("m/plan", STEP_FILES).template == ""
