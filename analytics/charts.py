@@ -149,6 +149,7 @@ def _title(axes: Axes, text: str, rows: pd.DataFrame) -> None:
     """The title, and below it a warning when the sum is too small."""
     unpriced = int(rows["unpriced"].max() if "ts" in rows else rows["unpriced"].sum())
     note = f"\n{unpriced:,} calls without a known price are not in it" if unpriced else ""
+    note = "\n1 call without a known price is not in it" if unpriced == 1 else note
     axes.set_title(text + note, loc="left", fontweight="bold")
 
 

@@ -157,22 +157,22 @@ def _insert(database: duckdb.DuckDBPyConnection, event: str, table: str) -> tupl
         + f" FROM staged WHERE event = '{event}' AND event_id IS NOT NULL AND staged.ts IS NOT NULL "
         f"QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY {_rank(event, 'staged')}) = 1"
     )
-    row = database.execute(
-        f"SELECT count(*), count(*) FILTER (event_id IN (SELECT event_id FROM {table})) FROM fresh"
-    ).fetchone()
-    assert row is not None
-    staged, again = int(row[0]), int(row[1])
+    staged = _count(database, "fresh")
+    database.execute(f"CREATE OR REPLACE TEMP TABLE seen AS SELECT * FROM {table} SEMI JOIN fresh USING (event_id)")
+    again = _count(database, "seen")
     if again:  # the better of the two stays
-        database.execute(
-            f"DELETE FROM {table} USING fresh "
-            f"WHERE {table}.event_id = fresh.event_id AND {_rank(event, 'fresh')} < {_rank(event, table)}"
-        )
+        better = f"{_rank(event, 'seen')} <= {_rank(event, 'fresh')}"
+        database.execute(f"DELETE FROM fresh USING seen WHERE fresh.event_id = seen.event_id AND {better}")
+        database.execute(f"DELETE FROM {table} WHERE event_id IN (SELECT event_id FROM fresh)")
     names = ", ".join(f'"{name}"' for name in columns)
-    database.execute(
-        f"INSERT INTO {table} ({names}) SELECT {names} FROM fresh WHERE event_id NOT IN (SELECT event_id FROM {table})"
-    )
-    database.execute("DROP TABLE fresh")
+    database.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM fresh")
+    database.execute("DROP TABLE fresh; DROP TABLE seen")
     return staged - again, again
+
+
+def _count(database: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = database.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _rank(event: str, table: str) -> str:
