@@ -15,7 +15,8 @@ FULL = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
 }
-SAYS_FULL = ("No space left on device", "Disk quota exceeded", "Read-only file system")
+SAYS_FULL = ("No space left on device", "Disk quota exceeded", "Read-only file system", "Out of diskspace")
+NEARLY_NONE = 64 << 10
 REMEDY = "Free some space or make it writable, then run the same command again: it goes on where it stopped."
 
 
@@ -34,9 +35,9 @@ def storage_errors(place: str | Path) -> Iterator[None]:
         raise
 
 
-def says_full(text: str) -> bool:
-    """Whether a program's error text means that there was no room."""
-    return any(phrase in text for phrase in SAYS_FULL)
+def was_full(text: str, *places: str | Path) -> bool:
+    """Whether a program failed for want of room: it said so, or there is next to none left where it writes."""
+    return any(phrase in text for phrase in SAYS_FULL) or any(free_bytes(place) < NEARLY_NONE for place in places)
 
 
 def free_bytes(place: str | Path) -> int:

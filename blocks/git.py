@@ -17,7 +17,7 @@ from pathlib import Path
 
 from storyloom.domain.errors import GitError, RepositoryError, StorageFull
 
-from .disk import REMEDY, says_full
+from .disk import REMEDY, was_full
 
 OLDEST = (2, 38)  # `merge-tree --write-tree`
 SWITCHES = {
@@ -115,7 +115,7 @@ class Git:
         if done.returncode not in codes:
             said = (done.stderr or done.stdout).decode(errors="replace").strip()
             tail = "\n".join(said.splitlines()[-5:])[-1000:]
-            if says_full(said):
+            if was_full(said, self.git_dir, self.work_tree or self.git_dir):
                 raise StorageFull(f"`{shown}` in {self.git_dir} found no room: {tail}", remedy=REMEDY)
             raise GitError(f"`{shown}` in {self.work_tree or self.git_dir} ended with {done.returncode}: {tail}")
         return done
