@@ -16,7 +16,7 @@ PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
         r"sk-ant-[A-Za-z0-9_\-]{6,}",
-        r"sk-(?:proj-)?[A-Za-z0-9_\-]{16,}",
+        r"(?<![A-Za-z0-9])sk-(?:proj-)?[A-Za-z0-9_\-]{16,}",  # not the end of "task-…",
         r"gh[pousr]_[A-Za-z0-9]{20,}",
         r"github_pat_[A-Za-z0-9_]{20,}",
         r"glpat-[\w\-]{16,}",
