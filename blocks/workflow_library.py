@@ -73,6 +73,15 @@ class WorkflowLibrary:
         root = Path(folder)
         return any((root / name).is_dir() for name in INSTALLED) or any((root / t / "skills").is_dir() for t in TOOLS)
 
+    def read(self, path: str) -> str | None:
+        """A text by its relative path, None if there is none."""
+        return self.files.get(path)
+
+    def names(self, under: str) -> list[str]:
+        """Relative paths of all texts below a folder, sorted."""
+        below = f"{under.rstrip('/')}/" if under else ""
+        return sorted(path for path in self.files if path.startswith(below))
+
     @cached_property
     def found(self) -> tuple[FoundWorkflow, ...]:
         """All workflows, sorted by id."""

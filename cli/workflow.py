@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import workflow_run
+
 if TYPE_CHECKING:
     from ..blocks.workflow_library import WorkflowLibrary
     from ..domain.workflow_catalog import FoundWorkflow
     from ..domain.workflow_tree import Note, Step, Workflow
 
-app = typer.Typer(help="List, look at and check workflows of the method in any folder.", no_args_is_help=True)
+app = typer.Typer(help="List, look at, check and run workflows of the method in any folder.", no_args_is_help=True)
+app.command()(workflow_run.run)
+app.command()(workflow_run.plan)
 
 Folder = Annotated[
     Path | None,

@@ -20,9 +20,11 @@ from storyloom.blocks.sandbox import BubblewrapSandbox
 from storyloom.blocks.shelf import FileShelf
 from storyloom.blocks.spool import Spool
 from storyloom.blocks.unsandboxed import UnsandboxedRunner
+from storyloom.blocks.workflow_library import WorkflowLibrary
 from storyloom.domain.budget import Cap, Kind
 from storyloom.domain.errors import ConfigError
-from storyloom.domain.ports import ProjectRef, Recorder, Sandbox
+from storyloom.domain.layered_texts import LayeredTexts
+from storyloom.domain.ports import ProjectRef, Recorder, Sandbox, Texts
 from storyloom.domain.prices import bundled_prices
 from storyloom.domain.redaction import Redactor
 from storyloom.domain.routing import routing_policy
@@ -57,7 +59,7 @@ def compose(project: ProjectRef, environment: Environment | None = None) -> Port
         config=config,
         models=_door(config, environment, state, recorder),
         documents=StagedDocuments(workspace, state / "staged"),
-        texts=MethodTexts(project.repository),
+        texts=_texts(project.repository),
         workspace=workspace,
         sandbox=sandbox,
         recorder=recorder,
@@ -71,6 +73,14 @@ def compose(project: ProjectRef, environment: Environment | None = None) -> Port
         bill=_bill(environment, config),
         mode="rehearsal" if environment.mode == "rehearsal" else "live",
     )
+
+
+def _texts(repository: str) -> Texts:
+    """The method that ships, with the project's changes to it, and what is installed in the project besides."""
+    method = MethodTexts(repository)
+    if not WorkflowLibrary.is_installed(repository):
+        return method
+    return LayeredTexts(lambda: method, lambda: WorkflowLibrary.open(repository))
 
 
 def configured(project: ProjectRef) -> ProjectConfig:

@@ -291,7 +291,11 @@ class _Compiler:
     def _control_tag(self, node: Node, text: str) -> None:
         if node.kind == "goto":
             target = goto_target(node)
+            depends = _BARE_IF.match(" ".join(text.split())) if text != target else None
+            guard = self._emit("when", node.line, depends[1], group=len(self.ops)) if depends else None
             self.wanted.append((self._emit("jump", node.line, target), target, True))
+            if guard is not None:
+                self._land(guard)
         elif node.kind == "anchor":
             self.places[id(node)] = len(self.ops)
         else:

@@ -100,6 +100,8 @@ class RunState(Value):
     status: Status = "running"
     reason: str = ""
     variables: dict[str, JsonValue] = Field(default_factory=dict)
+    fixed: tuple[str, ...] = ()  # names whose values no model may change
+    folders: tuple[str, ...] = ()  # below these a model may ask for files to be written
     given: dict[str, JsonValue] = Field(default_factory=dict)  # the inputs of the run
     today: str = ""
     world: str = ""  # the digest of the documents that it began from

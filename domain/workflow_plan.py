@@ -68,7 +68,7 @@ def plan_workflow(program: Program, known: Mapping[str, object] | None = None) -
     set_by_code = frozenset(op.attrs["name"] for op in program.ops if op.kind == "set") | frozenset(known)
     steps = []
     for index in sorted(program.starts, key=lambda one: program.starts[one]):
-        ops = [op for op in program.ops if op.step == index]
+        ops = [(at, op) for at, op in enumerate(program.ops) if op.step == index]
         steps.append(_planned(program, index, ops, known, set_by_code))
     conditions = [condition for step in steps for condition in step.conditions]
     return Plan(
@@ -82,9 +82,9 @@ def plan_workflow(program: Program, known: Mapping[str, object] | None = None) -
 
 
 def _planned(
-    program: Program, index: int, ops: list[Op], known: Mapping[str, object], set_by_code: frozenset[str]
+    program: Program, index: int, placed: list[tuple[int, Op]], known: Mapping[str, object], set_by_code: frozenset[str]
 ) -> PlannedStep:
-    step = program.workflow.steps[index]
+    step, ops = program.workflow.steps[index], [op for _, op in placed]
     conditions = tuple(_condition(op, set_by_code) for op in ops if op.kind == "when" and not op.attrs.get("optional"))
     questions = [op for op in ops if op.kind == "ask"]
     unknown = [op for op in questions if not _known(op, known)]
@@ -103,7 +103,7 @@ def _planned(
         actions=actions,
         jumps=tuple(op.text for op in ops if op.kind == "jump"),
         calls_workflows=tuple(op.text for op in ops if op.kind == "invoke"),
-        most_calls=judged + len(unknown) + len(sections) + _leftover(ops),
+        most_calls=judged + len(unknown) + len(sections) + _leftover(placed),
     )
 
 
@@ -120,14 +120,12 @@ def _known(op: Op, known: Mapping[str, object]) -> bool:
     )
 
 
-def _leftover(ops: list[Op]) -> int:
-    """1 if actions may be left when the step ends: behind its last section, or because its sections may not run."""
-    last_write = max((at for at, op in enumerate(ops) if op.kind == "write"), default=-1)
-    certain = last_write >= 0 and not any(
-        op.kind in {"when", "jump", "each"} and (op.kind == "jump" or at < last_write) for at, op in enumerate(ops)
-    )
-    actions = [at for at, op in enumerate(ops) if op.kind == "do"]
-    return int(any(at > last_write for at in actions) if certain else bool(actions))
+def _leftover(placed: list[tuple[int, Op]]) -> int:
+    """1 if actions may be left when the step ends: behind its last section, or because that one may not run."""
+    last = max((at for at, op in placed if op.kind == "write"), default=-1)
+    skipped = any(at < last < op.target for at, op in placed if op.kind in {"when", "jump", "each"})
+    actions = [at for at, op in placed if op.kind == "do"]
+    return int(bool(actions) if last < 0 or skipped else any(at > last for at in actions))
 
 
 def _ending(program: Program, steps: list[PlannedStep], known: Mapping[str, object]) -> int:

@@ -86,6 +86,9 @@ def _find(files: Mapping[str, str], name: str) -> str:
     for asked in dict.fromkeys([name, plain, tail, posixpath.basename(tail)]):
         meant = pick(found, asked)
         ends = [one for one in meant if posixpath.dirname(one.path).endswith(tail)]
+        ours = [one for one in ends if one.path.startswith("workflows/")]
+        if len(ours) == 1 and len(ends) > 1:  # a bare name means the project's own method before an installed one
+            return ours[0].path
         if len(meant) == 1 or len(ends) == 1:
             return (ends or list(meant))[0].path
         if meant:

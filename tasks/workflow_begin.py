@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
+from ..domain.discovery import relative
 from ..domain.resolver import Resolver
 from ..domain.run_state import RunState
 from .library import Opened
@@ -26,6 +27,8 @@ def initial_state(ports: Ports, found: Opened, inputs: Mapping[str, str], today:
         **dict.fromkeys(SYSTEM_NAMES, today),
     }
     system |= {"current_year": today[:4], "current_month": today[5:7]}
+    own = Resolver(config=facts, system=system)  # a module's configuration speaks of itself, not of a workflow's names
+    facts = {name: own.value(name) if own.raw(name) is not None else value for name, value in facts.items()}
     resolver = Resolver(variables=workflow.variables, config=facts, system=system, runtime=inputs)
     variables: dict[str, JsonValue] = {}
     for name in (*facts, *workflow.variables, *system, *inputs):
@@ -33,7 +36,22 @@ def initial_state(ports: Ports, found: Opened, inputs: Mapping[str, str], today:
         if value is not None and value != "" and not isinstance(value, dict) and name not in _PARTS:
             variables[str(name)] = json.loads(json.dumps(value, default=str))
     given: dict[str, JsonValue] = dict(inputs)
-    return RunState(workflow=workflow.name, variables=variables, given=given, today=today, world=world)
+    return RunState(
+        workflow=workflow.name,
+        variables=variables,
+        fixed=(*variables, "default_output_file"),
+        folders=_folders(variables),
+        given=given,
+        today=today,
+        world=world,
+    )
+
+
+def _folders(variables: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """The folders that the workflow and the project name as places for documents."""
+    named = [value for name, value in variables.items() if name.endswith(("_folder", "_artifacts", "_dir"))]
+    paths = (relative(value).rstrip("/") for value in named if isinstance(value, str) and "{" not in value)
+    return tuple(dict.fromkeys(path for path in paths if path and not path.startswith(".")))
 
 
 def _facts(ports: Ports) -> dict[str, object]:

@@ -183,7 +183,8 @@ class Machine:
     def _reported(self, state: RunState, said: Mapping[str, Any], step: str, heading: str) -> RunState:
         report = str(said.get("report", "")).strip()
         state = sequencer.worked(state, report, step)
-        values = {str(v["name"]): v["value"] for v in _dicts(said.get("variables")) if v.get("name")}
+        told = {str(v["name"]): v.get("value") for v in _dicts(said.get("variables")) if v.get("name")}
+        values = {name: value for name, value in told.items() if name not in state.fixed}
         assumed = tuple(Assumption(question="", answer=text, step=step) for text in _strings(said.get("assumptions")))
         state = state.model_copy(
             update={
@@ -385,14 +386,7 @@ class Machine:
         return relative(str(folder))
 
     def _allowed(self, state: RunState, path: str) -> bool:
-        settings = self.ports.config.settings
-        folders = {self._folder(state), settings.planning_folder, settings.stories_folder}
-        folders |= {
-            relative(str(v)) for k, v in state.variables.items() if k.endswith(("_folder", "_artifacts", "_dir")) and v
-        }
-        return any(
-            path.startswith(folder.rstrip("/") + "/") for folder in folders if folder not in {"", "."}
-        ) and not path.startswith("../")
+        return not path.startswith("../") and any(path.startswith(f"{folder}/") for folder in state.folders)
 
     # -- what requests share
 
