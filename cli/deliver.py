@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from storyloom.blocks.project_config import read_project_config
 from storyloom.deployments.environment import (
+    KEYLESS,
     Environment,
     prefect_settings,
     project_folder,
@@ -22,12 +25,13 @@ from storyloom.deployments.environment import (
     spool_folder,
 )
 from storyloom.deployments.server import prefect_server
-from storyloom.domain.errors import ConfigError, InputError, StorageFull
+from storyloom.domain.errors import ConfigError, InputError, ModelUnpriced, StorageFull
 from storyloom.domain.phases import BRIEF, Phase
 from storyloom.domain.ports import ProjectRef
+from storyloom.domain.prices import bundled_prices
 from storyloom.domain.settings import ProjectConfig, Settings
 
-from .doctor import keys
+from .doctor import keys, models_of, provider_of
 from .init import repository_root, require_clean
 
 if TYPE_CHECKING:
@@ -82,11 +86,26 @@ def check(wish: Wish) -> Job:
         raise InputError(
             "; ".join(f.detail for f in missing) + ".", remedy=f"Set it: {missing[0].remedy}, or change `agents:`."
         )
+    if config.settings.llm_budget_tokens is None:
+        _require_prices(config)
     there = next(p for p in (environment.home, *environment.home.parents) if p.exists())
     if shutil.disk_usage(there).free < MIN_FREE:
         raise StorageFull(f"Less than {MIN_FREE >> 20} MiB are free at {there}.", remedy="Free some disk space.")
     project = ProjectRef(repository=str(root), settings=dict(wish.settings))
     return Job(project=project, config=config, brief=brief, until=until, environment=environment)
+
+
+def _require_prices(config: ProjectConfig) -> None:
+    """Refuse a model that no price is known for: without one, no budget binds."""
+    prices = bundled_prices()
+    for model in sorted(models_of(config)):
+        if provider_of(model) not in KEYLESS and prices.price(model, datetime.now(UTC)) is None:
+            near = difflib.get_close_matches(model.split("/")[-1], prices.models(), 1, 0.4)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ModelUnpriced(
+                f"No price is known for the model {model!r} ({hint}{len(prices.models())} models have one).",
+                remedy="Name another in `agents:`, or set settings.llm_budget_tokens to run it under a token cap.",
+            )
 
 
 def with_settings(config: ProjectConfig, changes: Mapping[str, object]) -> ProjectConfig:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from storyloom.domain.phases import BOARD, Phase, jobs
 from storyloom.domain.phases import until as phases_until
+from storyloom.domain.settings import ProjectConfig
 
 if TYPE_CHECKING:
     from .deliver import Job
@@ -30,7 +31,8 @@ def lines_of(job: Job) -> list[Line]:
     from storyloom.deployments.composition import compose
     from storyloom.domain.board import read_board
     from storyloom.domain.epics import read_epics
-    from storyloom.tasks.library import planned_calls
+    from storyloom.domain.workflow_plan import plan_workflow
+    from storyloom.tasks.library import program_of
 
     ports = compose(job.project, job.environment)
     settings = job.config.settings
@@ -40,9 +42,11 @@ def lines_of(job: Job) -> list[Line]:
     for phase in phases_until(job.until):
         for owed in jobs(phase, job.config.project.level):
             path = f"{folder}/{owed.document}"
-            calls = planned_calls(ports, owed.workflow)
+            program, _ = program_of(ports, owed.workflow)
+            most = plan_workflow(program).most_calls
             done = ports.workspace.read(tip, path) is not None
-            lines.append(Line(phase.value, path, done, 0 if done else calls.most, calls.model))
+            model = _model(job.config, program.workflow.persona)
+            lines.append(Line(phase.value, path, done, 0 if done else most, model))
         if phase is Phase.IMPLEMENTATION:
             epics = ports.workspace.read(tip, f"{folder}/epics.md")
             if epics is None:
@@ -51,12 +55,16 @@ def lines_of(job: Job) -> list[Line]:
             board = ports.workspace.read(tip, f"{folder}/{BOARD}")
             ended = {e.key for e in read_board(board).entries if e.status == "done"} if board else set()
             most = settings.max_turns + settings.max_review_rounds
-            model = ports.config.agents.get("amelia", "standard")
             for story in read_epics(epics).stories:
                 done = story.key in ended
-                name = model if isinstance(model, str) else model[0]
-                lines.append(Line(phase.value, f"story {story.id} {story.title}", done, 0 if done else most, name))
+                model = _model(job.config, "amelia")
+                lines.append(Line(phase.value, f"story {story.id} {story.title}", done, 0 if done else most, model))
     return lines
+
+
+def _model(config: ProjectConfig, persona: str) -> str:
+    choice = config.agents.get(persona, "standard")
+    return choice if isinstance(choice, str) else ", ".join(choice)
 
 
 def show_plan(job: Job, *, as_json: bool = False) -> None:

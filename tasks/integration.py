@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from ..domain.board import set_status, settle_epics
+from ..domain.board import set_status, settle_epics, stamp_of
 from ..domain.errors import MergeConflict
 from ..domain.events import Merged, StoryMoved
 from ..domain.model_calls import Value
@@ -107,7 +107,8 @@ def board_texts(ports: Ports, story: Story, status: str, outcome: StoryOutcome |
     board_path = f"{settings.planning_folder}/{BOARD}"
     board = ports.workspace.read(tip, board_path)
     if board is not None:
-        new = settle_epics(set_status(board, story.key, status))
+        stamp = stamp_of(datetime.now(UTC))
+        new = settle_epics(set_status(board, story.key, status, by="dev-story", stamp=stamp), stamp=stamp)
         if new != board:
             texts[board_path] = new
     file_path = f"{settings.stories_folder}/{story.key}.md"

@@ -1,0 +1,185 @@
+"""Every command ends with one sentence and the right exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from storyloom.cli.failures import BUG, INPUT, INTERRUPTED, OK, STOPPED, run_guarded
+from storyloom.domain.errors import InputError, LeaseTaken, StorageFull
+
+
+def storyloom(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from storyloom.cli.main import main; main()", *arguments]
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for arguments in (
+        ("init", "-q", "-b", "main"),
+        ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "start"),
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    return folder
+
+
+def check_refusal(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    """One sentence with the remedy, exit code 2, no traceback."""
+    assert result.returncode == INPUT, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 2
+    for word in words:
+        assert word in result.stderr
+
+
+def raising(error: BaseException):
+    def app(**_: object) -> None:
+        raise error
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError("bad"), INPUT),
+        (LeaseTaken("process 7 works on it"), INPUT),
+        (StorageFull("full"), STOPPED),
+        (KeyboardInterrupt(), INTERRUPTED),
+        (SystemExit(5), 5),
+        (BrokenPipeError(), OK),
+    ],
+)
+def test_each_kind_of_end_has_its_exit_code(error: BaseException, code: int):
+    assert run_guarded(raising(error), {}) == code
+
+
+def test_a_bug_leaves_a_log_without_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "logs").mkdir()
+    environ = {"STORYLOOM_HOME": str(tmp_path), "SOME_API_KEY": "hunter2-hunter2"}
+    assert run_guarded(raising(ZeroDivisionError("hunter2-hunter2")), environ) == BUG
+    log = next((tmp_path / "logs").glob("storyloom-bug-*.log")).read_text()
+    assert "ZeroDivisionError" in log
+    assert "hunter2" not in log
+    assert "this is a bug" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path):
+    check_refusal(storyloom("deliver", cwd=tmp_path), "is not in a git repository", "git init")
+
+
+def test_a_repository_without_a_commit_is_refused(tmp_path: Path):
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    check_refusal(storyloom("init", cwd=tmp_path), "no commit yet")
+
+
+def test_uncommitted_changes_are_refused_by_name(repository: Path):
+    (repository / "a.txt").write_text("1")
+    subprocess.run(["git", "add", "a.txt"], cwd=repository, check=True)
+    check_refusal(storyloom("deliver", cwd=repository), "uncommitted changes (a.txt)", "Commit or stash")
+
+
+def test_a_missing_and_an_empty_brief_are_refused(repository: Path):
+    check_refusal(storyloom("deliver", "--brief", "nowhere.md", cwd=repository), "nowhere.md does not exist")
+    (repository / "brief.md").write_text(" \n")
+    check_refusal(storyloom("deliver", "--brief", "brief.md", cwd=repository), "brief.md is empty")
+    check_refusal(storyloom("deliver", cwd=repository), "There is no brief yet")
+
+
+def test_a_missing_key_is_refused_with_its_name(repository: Path):
+    (repository / "brief.md").write_text("An idea.")
+    check_refusal(storyloom("deliver", "--brief", "brief.md", cwd=repository), "API_KEY is not set", "export")
+
+
+def test_a_misspelt_setting_names_line_and_nearest_key(repository: Path):
+    (repository / ".bmad").mkdir()
+    (repository / ".bmad" / "project-config.yaml").write_text("settings:\n  max_turn: 3\n")
+    check_refusal(storyloom("deliver", cwd=repository), "project-config.yaml:2", "'max_turns'")
+
+
+def test_an_unknown_phase_and_an_unknown_option_are_refused(repository: Path):
+    (repository / "brief.md").write_text("An idea.")
+    check_refusal(storyloom("deliver", "--brief", "brief.md", "--until", "launch", cwd=repository), "no phase 'launch'")
+    assert storyloom("deliver", "--nonsense", cwd=repository).returncode == INPUT
+
+
+def test_a_model_that_nobody_has_a_price_for_is_refused_before_anything_starts(repository: Path):
+    (repository / "brief.md").write_text("An idea.")
+    (repository / ".bmad").mkdir()
+    (repository / ".bmad" / "project-config.yaml").write_text("agents:\n  mary: openai/gpt-99-imaginary\n")
+    result = storyloom("deliver", "--brief", "brief.md", cwd=repository, OPENAI_API_KEY="x")
+    check_refusal(result, "gpt-99-imaginary", "price")
+
+
+def test_a_port_in_use_is_refused(repository: Path):
+    import socket
+
+    (repository / "brief.md").write_text("An idea.")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = storyloom(
+            "deliver", "--brief", "brief.md", "--port", port, cwd=repository, ANTHROPIC_API_KEY="x", OPENAI_API_KEY="x"
+        )
+    check_refusal(result, f"Port {port}", "--port")
+
+
+def test_without_git_the_remedy_is_to_install_it(repository: Path, tmp_path: Path):
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    check_refusal(storyloom("init", cwd=repository, PATH=str(empty)), "git was not found", "Install git")
+
+
+def test_nothing_is_made_by_a_refusal(repository: Path):
+    before = sorted(p for p in repository.rglob("*") if ".git" not in p.parts)
+    storyloom("deliver", "--brief", "nowhere.md", cwd=repository)
+    assert sorted(p for p in repository.rglob("*") if ".git" not in p.parts) == before
+
+
+def test_init_writes_settings_that_are_valid_and_never_replaces_them(repository: Path):
+    first = storyloom("init", "--name", 'The "best"', cwd=repository, ANTHROPIC_API_KEY="x")
+    assert first.returncode == OK, first.stderr
+    text = (repository / ".bmad" / "project-config.yaml").read_text()
+    assert "anthropic/" in text
+    check_refusal(storyloom("init", cwd=repository), "is there already")
+    assert (repository / ".bmad" / "project-config.yaml").read_text() == text
+
+
+def test_doctor_names_every_check_and_a_remedy_for_what_is_missing(repository: Path):
+    import json
+
+    result = storyloom("doctor", "--json", cwd=repository)
+    findings = {f["name"]: f for f in json.loads(result.stdout)}
+    assert set(findings) >= {"python", "git", "project", "sandbox", "prefect", "key", "disk"}
+    assert result.returncode == INPUT
+    assert all(f["remedy"] for f in findings.values() if not f["ok"])
+    assert storyloom("doctor", cwd=repository, ANTHROPIC_API_KEY="x").stdout.count("ok ") >= 5
+
+
+def test_help_names_every_command(repository: Path):
+    text = storyloom("--help", cwd=repository).stdout
+    for command in ("init", "deliver", "demo", "doctor", "serve", "report", "workflow", "rehearse"):
+        assert f"  {command} " in text
+
+
+def test_the_plan_says_what_would_run_and_starts_nothing(repository: Path, tmp_path: Path):
+    (repository / "brief.md").write_text("An idea.")
+    home = tmp_path / "home"
+    result = storyloom(
+        *("deliver", "--brief", "brief.md", "--plan"),
+        cwd=repository,
+        ANTHROPIC_API_KEY="x",
+        OPENAI_API_KEY="x",
+        STORYLOOM_HOME=str(home),
+    )
+    assert result.returncode == OK, result.stderr
+    assert "docs/prd.md" in result.stdout
+    assert "Nothing was started" in result.stdout
+    assert not list(home.glob("projects/*/journal/*"))
