@@ -133,14 +133,14 @@ class Ledger:
             self.count_as_spent(reservation)
         return dead
 
-    def restore(self, reservation: str, tags: CallTags, *, at: float, usd: Decimal | None, tokens: int) -> None:
-        """Enter a finished attempt from the journal, if the ledger does not know it: how a lost ledger is rebuilt."""
+    def restore(self, reservation: str, tags: CallTags, *, at: float, usd: Decimal | None, tokens: int) -> bool:
+        """Enter an attempt from the journal unless the ledger knows it (False): how a lost ledger is rebuilt."""
         scopes = scopes_of(tags, datetime.fromtimestamp(at, UTC))
         picos = _picos(usd or Decimal(0))
         with self._begin() as db:
             self._locked(db, scopes)
             if db.execute(sa.select(_reservations.c.id).where(_reservations.c.id == reservation)).first():
-                return
+                return False
             db.execute(
                 _reservations.insert().values(
                     id=reservation,
@@ -154,6 +154,7 @@ class Ledger:
                 )
             )
             _add(db, scopes, usd=picos, tokens=tokens)
+        return True
 
     def spent(self, scope: Scope) -> Spending:
         """What a scope has spent and holds reserved."""

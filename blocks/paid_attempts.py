@@ -91,12 +91,18 @@ class PaidAttempts:
         return None
 
     def recover(self, attempts: Iterable[Attempt]) -> int:
-        """Bring bill and events in line with the journal; returns how many attempts it looked at. Idempotent."""
+        """Bring bill and events in line with the journal; returns how many attempts it looked at. Idempotent.
+
+        A ledger that was lost is rebuilt so; attempts without an outcome are entered at their worst case.
+        """
         count = 0
-        for attempt in attempts:
-            count += 1
-            if attempt.status != "open":
-                self._book.settle(attempt.reservation, usd=attempt.cost, tokens=attempt.usage.total)
+        for count, kept in enumerate(attempts, 1):  # noqa: B007 - the last number is the answer
+            attempt = kept.lost() if kept.status == "open" else kept
+            usd, tokens = attempt.cost, attempt.usage.total
+            known = not self._book.restore(attempt.reservation, attempt.tags, at=attempt.at, usd=usd, tokens=tokens)
+            if kept.status != "open":
+                if known:
+                    self._book.settle(attempt.reservation, usd=usd, tokens=tokens)
                 self._recorder.record(_event(attempt))
         return count
 

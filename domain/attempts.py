@@ -93,6 +93,10 @@ class Book(Protocol):
         """Replace what is held by what it was."""
         ...
 
+    def restore(self, reservation: str, tags: CallTags, *, at: float, usd: Decimal | None, tokens: int) -> bool:
+        """Enter an attempt from the journal; False if the book knows it."""
+        ...
+
     def release(self, reservation: str) -> None:
         """Give back what was held for an attempt that was never sent."""
         ...
