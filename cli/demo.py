@@ -17,6 +17,7 @@ from storyloom.blocks.project_config import config_path
 from storyloom.deployments.server import start_child, stop_child, wait_until
 from storyloom.domain.errors import InputError
 
+from .console import console as make_console
 from .deliver import Wish, check, run_delivery, running_server
 from .summary import show_delivery
 
@@ -35,7 +36,7 @@ def run_demo(
         InputError: the sample is not there (an installed wheel has no examples).
     """
     sample = sample_folder(sample)
-    console = Console(highlight=False)
+    console = make_console()
     folder = folder.resolve()
     finished = folder / "finished.json"
     if fresh or finished.exists():

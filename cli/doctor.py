@@ -40,13 +40,14 @@ def examine(folder: Path, *, as_json: bool = False) -> int:
     if as_json:
         print(json.dumps([asdict(f) for f in findings], indent=2))
         return 2 if bad else 0
-    from rich.console import Console
+    from .console import console as make_console
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = make_console()
     for f in findings:
         sign = "[green]ok  [/]" if f.ok else "[red]FAIL[/]" if f.needed else "[yellow]note[/]"
         console.print(f"{sign} {f.name:<9} ", end="")
-        console.print(f.detail + (f"  → {f.remedy}" if f.remedy and not f.ok else ""), markup=False)
+        told = f.detail + (f"  → {f.remedy}" if f.remedy and not f.ok else "")
+        console.print(told, markup=False, soft_wrap=True)
     console.print("Something is missing." if bad else "Ready: storyloom deliver --brief brief.md")
     return 2 if bad else 0
 

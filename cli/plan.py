@@ -31,8 +31,7 @@ def lines_of(job: Job) -> list[Line]:
     from storyloom.deployments.composition import compose
     from storyloom.domain.board import read_board
     from storyloom.domain.epics import read_epics
-    from storyloom.domain.workflow_plan import plan_workflow
-    from storyloom.tasks.library import program_of
+    from storyloom.tasks.library import planned_calls
 
     ports = compose(job.project, job.environment)
     settings = job.config.settings
@@ -42,11 +41,9 @@ def lines_of(job: Job) -> list[Line]:
     for phase in phases_until(job.until):
         for owed in jobs(phase, job.config.project.level):
             path = f"{folder}/{owed.document}"
-            program, _ = program_of(ports, owed.workflow)
-            most = plan_workflow(program).most_calls
+            calls = planned_calls(ports, owed.workflow)
             done = ports.workspace.read(tip, path) is not None
-            model = _model(job.config, program.workflow.persona)
-            lines.append(Line(phase.value, path, done, 0 if done else most, model))
+            lines.append(Line(phase.value, path, done, 0 if done else calls.most, calls.model))
         if phase is Phase.IMPLEMENTATION:
             epics = ports.workspace.read(tip, f"{folder}/epics.md")
             if epics is None:
@@ -74,8 +71,9 @@ def show_plan(job: Job, *, as_json: bool = False) -> None:
     if as_json:
         print(json.dumps({"lines": [line.__dict__ for line in lines], "most_usd": str(cap)}, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from .console import console as make_console
 
     table = Table(title="What would run", title_justify="left", box=None, padding=(0, 2))
     for column in ("phase", "what", "state", "model calls at most", "model"):
@@ -83,7 +81,7 @@ def show_plan(job: Job, *, as_json: bool = False) -> None:
     for line in lines:
         state = "[dim]there already[/]" if line.done else "to do"
         table.add_row(line.phase, line.what, state, str(line.most_calls or ""), line.model)
-    console = Console(highlight=False)
+    console = make_console()
     console.print(table)
     console.print(
         f"It costs at most ${Decimal(cap):.2f}: settings.llm_budget_usd is reserved against before every call."

@@ -9,6 +9,8 @@ from rich.markdown import Markdown
 from rich.table import Table
 from storyloom.deployments.environment import project_folder
 
+from .console import console as make_console
+
 if TYPE_CHECKING:
     from storyloom.domain.delivery import Delivery
 
@@ -26,7 +28,7 @@ def show_delivery(job: Job, delivery: Delivery, url: str, *, console: Console | 
     """Print the end of a delivery: phases, board, bill, where things are, and what to do next."""
     from storyloom.tasks.ports import ports_for
 
-    console = console or Console(highlight=False)
+    console = console or make_console()
     console.print()
     if delivery.status == "already_done":
         console.print("[bold]Nothing to do:[/] every phase was done before. No model was called.")
