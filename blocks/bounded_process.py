@@ -118,6 +118,7 @@ class _Watch:
     ) -> None:
         self.process, self.limits, self.output, self.cgroup = process, limits, output, cgroup
         self.watched, self.since = watched, time.time()
+        self.descriptor = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else -1
         self.free = _free(watched)
         self.next_disk = 0.0
         self.peak_bytes = 0
@@ -125,20 +126,24 @@ class _Watch:
     def until_end(self, started: float) -> str:
         """Wait until the process has ended, or return the bound for which it must be ended."""
         deadline = started + self.limits.wall_s
-        descriptor = os.pidfd_open(self.process.pid)
-        try:
-            poll = select.poll()
-            poll.register(descriptor, select.POLLIN)
-            while True:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return "wall_s"
-                if poll.poll(max(1, int(min(TICK_S, left) * 1000))):
-                    return ""
-                if hit := self._over():
-                    return hit
-        finally:
-            os.close(descriptor)
+        while (left := deadline - time.monotonic()) > 0:
+            if self._ended(min(TICK_S, left)):
+                return ""
+            if hit := self._over():
+                return hit
+        return "wall_s"
+
+    def _ended(self, within_s: float) -> bool:
+        """Whether the process ends within a time; told at once by the kernel where it can."""
+        if self.descriptor < 0:
+            try:
+                self.process.wait(within_s)
+            except subprocess.TimeoutExpired:
+                return False
+            return True
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(max(1, int(within_s * 1000))))
 
     def end(self) -> None:
         """End the process group and the tree."""
@@ -151,6 +156,8 @@ class _Watch:
         if self.cgroup:
             self.cgroup.kill()
         self.process.wait()
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
 
     def _over(self) -> str:
         if self.cgroup is None:

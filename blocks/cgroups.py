@@ -42,27 +42,27 @@ class Cgroup:
 
     def kill(self) -> None:
         """End every process of the tree."""
-        for _ in range(50):
+        for turn in range(50):
             pids = {pid for folder in self.folders for pid in _pids(folder)}
             if not pids:
                 return
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, 9)
-            time.sleep(0.01)
+            time.sleep(0.001 * turn)
 
     def remove(self) -> None:
         """End what is left, and remove the group."""
         self.kill()
         for folder in self.folders:
-            for _ in range(50):
+            for turn in range(50):
                 try:
                     folder.rmdir()
                     break
                 except FileNotFoundError:
                     break
                 except OSError:  # the kernel may need a moment to let go of the last process
-                    time.sleep(0.01)
+                    time.sleep(0.001 * turn)
 
 
 def make_cgroup(memory_bytes: int, processes: int, mount: Path = MOUNT) -> Cgroup | None:

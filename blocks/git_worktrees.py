@@ -27,6 +27,7 @@ from .git import MARK, Git, Identity, Place
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 UNFINISHED = ("index.lock", "HEAD.lock", "locked", "MERGE_HEAD", "CHERRY_PICK_HEAD", "rebase-merge", "rebase-apply")
 ORPHAN_WAIT_S = 10.0
+LOCK_LOOKS, LOCK_PAUSE_S = 3, 0.1  # git holds a ref's lock for milliseconds
 
 
 class Worktrees:
@@ -156,12 +157,9 @@ class Worktrees:
             for path in sorted(self.scratch.iterdir()):
                 remove_tree(path)
                 done.append(f"removed {path}")
-            if not self._live_git():
-                refs = self.place.common_dir / "refs" / "heads"
-                for lock in (self.place.common_dir / "packed-refs.lock", *sorted(refs.rglob("*.lock"))):
-                    if lock.is_file():
-                        lock.unlink(missing_ok=True)
-                        done.append(f"removed the stale lock {lock}")
+            for lock in self._stale_locks():
+                lock.unlink(missing_ok=True)
+                done.append(f"removed the stale lock {lock}")
             for name in self.ours():
                 path = self.folder / name
                 branch = self._branch(path)
@@ -198,8 +196,16 @@ class Worktrees:
             time.sleep(0.05)
         return []
 
-    def _live_git(self) -> bool:
-        return any(True for _ in self._gits())
+    def _stale_locks(self) -> list[Path]:
+        """Locks of shared refs that stay for a while in which no git is at work; the person's own are not looked at."""
+        common = self.place.common_dir
+        found = [common / "packed-refs.lock", *sorted((common / "refs" / "heads").rglob("*.lock"))]
+        found = [lock for lock in found if lock.is_file()]
+        for _ in range(LOCK_LOOKS if found else 0):
+            if any(True for _ in self._gits()):
+                return []
+            time.sleep(LOCK_PAUSE_S)
+        return [lock for lock in found if lock.is_file()]
 
     def _gits(self) -> Iterator[tuple[psutil.Process, int]]:
         """Git processes that work on this repository, each with the process of ours that started it, 0 if none."""

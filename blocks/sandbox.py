@@ -41,14 +41,21 @@ CANARIES = {
     17: "the worktree's .git can be written",
     18: "the command runs as a user of the host's",
 }
+FORBIDDEN = (
+    "This kernel or container forbids name spaces. Allow them (Ubuntu: an AppArmor profile for bwrap, or "
+    "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`; Docker: `--cap-add SYS_ADMIN --security-opt "
+    "seccomp=unconfined --security-opt systempaths=unconfined`), or set `sandbox: none` at your own risk."
+)
 CURES = (
+    ("Creating new namespace failed", FORBIDDEN),
+    ("No permissions to creat", FORBIDDEN),
+    ("unshare failed", FORBIDDEN),
+    ("Can't mount proc", FORBIDDEN),
+    ("setting up uid map", FORBIDDEN),
     (
-        "Creating new namespace failed",
-        "This kernel or container forbids user name spaces: allow them (on Ubuntu "
-        "`sysctl kernel.apparmor_restrict_unprivileged_userns=0` or an AppArmor profile for bwrap, in Docker "
-        "`--security-opt seccomp=unconfined --cap-add SYS_ADMIN`), or set `sandbox: none`.",
+        "setpriv:",
+        "As root, the command's user must be changed: allow CAP_SETUID and CAP_SETGID, or run as another user.",
     ),
-    ("Can't mount proc", "This container masks /proc: start it with `--security-opt systempaths=unconfined`."),
     ("Unknown option", "bubblewrap is too old: install 0.8 or newer."),
 )
 
@@ -180,7 +187,7 @@ class BubblewrapSandbox:
                 *argv,
             ]
             result = run_bounded(
-                ["/usr/bin/env", *command],
+                [shutil.which(command[0], path=HOST_PATH) or command[0], *command[1:]],
                 limits,
                 folder="/",
                 env={"PATH": HOST_PATH, CANARY: "sings"},

@@ -42,6 +42,10 @@ ETC_FROM_HOST = (
     "/etc/ld.so.conf.d",
     "/etc/ssl",
     "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/fonts",
 )
 ETC_FOR_NETWORK = ("/etc/resolv.conf", "/etc/ca-certificates", "/etc/pki")
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -105,7 +109,7 @@ def bwrap_arguments(
         chain.files[place] = text.encode()
         arguments += ["--ro-bind-data", f"@{place}", place]
     arguments += ["--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
-    for place, size in ((TMP, limits.tmp_bytes), ("/run", 16 << 20), ("/dev/shm", 16 << 20)):  # noqa: S108
+    for place, size in ((TMP, limits.tmp_bytes), ("/run", 16 << 20), ("/dev/shm", min(limits.tmp_bytes, 64 << 20))):  # noqa: S108
         arguments += ["--size", str(size), "--tmpfs", place]
     path = [*toolchain.path, *SYSTEM_PATH]
     if toolchain.python:
@@ -142,12 +146,16 @@ def bind_project(chain: Chain, worktree: Path, *, writable: bool) -> None:
         return
     chain.bind(dot_git)
     if dot_git.is_dir():
+        for objects in _borrowed(dot_git / "objects"):
+            chain.bind(objects)
         _veil(chain, dot_git)
         return
     linked = _repository_of(worktree)
     if linked is not None:
         admin, common = linked
         chain.bind(common)
+        for objects in _borrowed(common / "objects"):
+            chain.bind(objects)
         _veil(chain, common)
         if (admin / "config.worktree").is_file():
             chain.text(admin / "config.worktree", "")
@@ -163,6 +171,16 @@ def _repository_of(worktree: Path) -> tuple[Path, Path] | None:
         return None
     whole = (common / "HEAD").is_file() and (common / "objects").is_dir() and (common / "refs").is_dir()
     return (admin, common) if points_back and whole and admin.is_relative_to(common) else None
+
+
+def _borrowed(objects: Path) -> list[Path]:
+    """Object folders of other repositories that this one was cloned to share."""
+    try:
+        lines = (objects / "info" / "alternates").read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    found = [(objects / line).resolve() for line in lines if line and not line.startswith("#")]
+    return [path for path in found if path.name == "objects" and (path.parent / "HEAD").is_file()]
 
 
 def _veil(chain: Chain, git_dir: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from storyloom.domain.ports import CommandResult, Limits, SandboxProbe
 
@@ -44,9 +45,10 @@ class UnsandboxedRunner:
         """Run `command` (a string goes to `bash -c`) with `worktree` as its folder."""
         argv = ["/bin/bash", "-c", command] if isinstance(command, str) else list(command)
         cgroup = make_cgroup(limits.memory_bytes, limits.processes + 8) if self._use_cgroup else None
+        home = tempfile.mkdtemp(prefix="storyloom-home-")
         variables = {
             "PATH": ":".join((*self._toolchain.path, *SYSTEM_PATH)),
-            "HOME": str(Path(worktree).absolute()),
+            "HOME": home,
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
             **dict(self._toolchain.env),
@@ -67,3 +69,4 @@ class UnsandboxedRunner:
         finally:
             if cgroup is not None:
                 cgroup.remove()
+            shutil.rmtree(home, ignore_errors=True)

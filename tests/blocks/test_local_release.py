@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from storyloom.blocks.git_workspace import GitWorkspace
 from storyloom.blocks.local_release import LocalRelease
+from storyloom.blocks.sandbox import BubblewrapSandbox
 from storyloom.blocks.unsandboxed import UnsandboxedRunner
 from storyloom.domain.errors import InputError
 from storyloom.domain.ports import DeployTarget
@@ -54,6 +55,26 @@ def test_health_is_what_the_command_says(target: LocalRelease, story: Story, wor
     assert not target.check("r3").healthy
     silent = LocalRelease(tmp_path / "site", workspace, UnsandboxedRunner())
     assert "No health command" in silent.check("r1").detail
+
+
+@pytest.mark.sandbox
+def test_a_health_command_may_start_the_program_and_ask_it(tmp_path: Path, workspace: GitWorkspace, story: Story):
+    sandbox = BubblewrapSandbox()
+    if not (probe := sandbox.probe()).ok:
+        pytest.skip(f"no sandbox works here: {probe.detail}")
+    ask = (
+        "python -m http.server 8123 --bind 127.0.0.1 >/dev/null 2>&1 & "
+        "for i in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/8123) 2>/dev/null && break; sleep 0.1; done; "
+        "python -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8123/state').read())\""
+    )
+    target = LocalRelease(tmp_path / "site", workspace, sandbox, ask)
+    path = Path(target.release("r1", story("1-1", state="good")))
+    health = target.check("r1")
+    assert health.healthy, health.detail
+    assert "b'good'" in health.detail
+    spoil = LocalRelease(tmp_path / "site", workspace, sandbox, "echo x > state || echo x > new")
+    assert not spoil.check("r1").healthy
+    assert (path / "state").read_text() == "good"
 
 
 def test_what_a_crash_left_half_made_is_made_again(target: LocalRelease, story: Story):

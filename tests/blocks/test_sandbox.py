@@ -15,7 +15,7 @@ from storyloom.blocks.sandbox import CANARIES, BubblewrapSandbox, give
 from storyloom.blocks.toolchain import Toolchain, python_toolchain
 from storyloom.blocks.unsandboxed import UnsandboxedRunner
 from storyloom.domain.errors import SandboxError, SandboxMissing
-from storyloom.domain.ports import Limits, Sandbox
+from storyloom.domain.ports import Limits, Sandbox, SandboxProbe
 
 from .conftest import git
 
@@ -141,6 +141,39 @@ def test_in_an_ordinary_clone_git_is_read_only_and_keeps_its_secrets(sandbox: Bu
     assert "Read-only file system" in output
     assert "c2VjcmV0" not in output
     assert "repositoryformatversion" in output
+
+
+def test_git_works_inside_of_a_clone_that_borrows_its_objects(
+    sandbox: BubblewrapSandbox, repository: Path, tmp_path: Path
+):
+    git(tmp_path, "clone", "-q", "--shared", str(repository), str(tmp_path / "borrower"))
+    workspace = GitWorkspace(tmp_path / "borrower", tmp_path / "state2")
+    tree = workspace.open("1-1", "storyloom/1-1", workspace.tip())
+    for place in (tree, str(tmp_path / "borrower")):
+        assert sandbox.run("git log --format=%s", place, LIMITS).output == "Start\n"
+
+
+def test_with_the_network_a_set_up_step_reaches_what_we_reach(folder: str):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as host:
+        asked = f"exec 3<>/dev/tcp/127.0.0.1/{host.getsockname()[1]} && echo reached"
+        assert BubblewrapSandbox(network=True).run(asked, folder, LIMITS).output == "reached\n"
+        assert BubblewrapSandbox().run(asked, folder, LIMITS).exit_code == 1
+
+
+@pytest.mark.parametrize("lost", ["sys_admin", "setuid"])
+def test_a_root_without_the_needed_capability_is_told_the_cure(lost: str):
+    if os.geteuid() != 0:
+        pytest.skip("only root has capabilities to lose")
+    program = (
+        "from storyloom.blocks.sandbox import BubblewrapSandbox; print(BubblewrapSandbox().probe().model_dump_json())"
+    )
+    drop = ["setpriv", f"--bounding-set=-{lost}", f"--inh-caps=-{lost}"]
+    done = subprocess.run([*drop, sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    probe = SandboxProbe.model_validate_json(done.stdout)
+    assert not probe.ok
+    assert "SYS_ADMIN" in probe.remedy if lost == "sys_admin" else "CAP_SETUID" in probe.remedy
 
 
 def test_a_git_file_that_points_elsewhere_shows_nothing_of_it(sandbox: BubblewrapSandbox, tmp_path: Path):
@@ -291,8 +324,9 @@ def test_without_a_sandbox_the_result_says_so(folder: str):
     runner = UnsandboxedRunner()
     assert isinstance(runner, Sandbox)
     assert runner.probe().name == "none"
-    result = runner.run("echo $HOME; echo $MODE; exit 3", folder, LIMITS, env={"MODE": "x"})
+    result = runner.run("pwd; echo $MODE; touch ~/x; exit 3", folder, LIMITS, env={"MODE": "x"})
     assert (result.exit_code, result.output, result.sandboxed) == (3, f"{folder}\nx\n", False)
+    assert list(Path(folder).iterdir()) == []
     with pytest.raises(SandboxError, match="nowhere"):
         runner.run("true", "/nowhere", LIMITS)
 
