@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,6 +38,12 @@ class Spool:
         self._file = -1
         self._owner = 0
         self._torn = False
+        forked = weakref.WeakMethod(self._forked)
+        os.register_at_fork(after_in_child=lambda: (method := forked()) and method())
+
+    def _forked(self) -> None:
+        """Another thread may have held the lock when this process was made; it will never give it back here."""
+        self._lock = threading.Lock()
 
     def record(self, event: Event) -> None:
         """Append one event, with its time if it has none; an event_id that was recorded before is harmless.

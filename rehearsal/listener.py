@@ -81,6 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, method: str) -> None:
         try:
+            if self.rehearsal.stopping.is_set():  # a connection that was kept alive outlives the listener
+                self._break()
+                return
             self._send(self._response(method))
         except (OSError, HTTPException):  # the client went away, or a provider that is being recorded did
             self._break()
@@ -91,11 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
         host = (self.headers.get("host") or "").rsplit(":", 1)[0].strip("[]")
         if host and host not in LOOPBACK:  # a page in a browser must not reach this by a name of its own
             return body_response(403, {"error": {"message": f"not served under the name {host!r}"}})
-        length = int(self.headers.get("content-length") or 0)
-        if length > LARGEST_BODY:
+        body = self._body()
+        if body is None:
             self.close_connection = True
             return body_response(413, {"error": {"message": "the request is too large", "type": "request_too_large"}})
-        body = self.rfile.read(length)
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
             if path.startswith("/_rehearsal/"):
@@ -110,6 +112,21 @@ class _Handler(BaseHTTPRequestHandler):
             return rehearsal.respond(exchange)
         except (KeyError, TypeError, ValueError, AttributeError) as mistake:
             return body_response(400, {"error": {"message": f"cannot read the request: {mistake!r}"}})
+
+    def _body(self) -> bytes | None:
+        """The request's body, of announced length or in chunks; None when it is too large."""
+        if "chunked" not in self.headers.get("transfer-encoding", "").lower():
+            length = int(self.headers.get("content-length") or 0)
+            return None if length > LARGEST_BODY else self.rfile.read(length)
+        parts = bytearray()
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            if len(parts) + size > LARGEST_BODY:
+                return None
+            parts += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():  # trailers
+            pass
+        return bytes(parts)
 
     def _send(self, response: Response) -> None:
         wait = self.rehearsal.stopping.wait

@@ -3,7 +3,8 @@
 -- lost: no outcome is known, the worst case counts. failed: no usable answer. repair: an answer asked for again because
 -- it did not fit. discarded: work of an attempt at a story after which another attempt began. Each call is in one row.
 WITH latest AS (
-  SELECT project, story, max(attempt) AS attempt FROM fact_call WHERE purpose = 'work' AND story <> '' GROUP BY ALL
+  SELECT project, story, max(attempt) AS attempt FROM fact_call WHERE purpose = 'work' AND story <> '' AND attempt > 1
+  GROUP BY ALL
 ), sorted AS (
   SELECT c.cost, c.cost_status, c.status, c.attempt_no,
          CASE WHEN c.status = 'unknown' THEN 'lost'

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,26 @@ def test_many_clients_at_once_each_get_their_own_answer(tmp_path: Path):
         replies = list(pool.map(lambda n: ask(server, "/v1/messages", f"s{n}").json()["content"][0]["text"], range(40)))
         assert replies == [f"answer {n}" for n in range(40)]
         assert sorted(call["number"] for call in server.calls) == list(range(1, 41))
+
+
+def test_a_body_may_come_in_chunks(tmp_path: Path):
+    def parts() -> Iterator[bytes]:
+        yield b'{"model": "m", "messages": '
+        yield b'[{"role": "user", "content": "# s"}]}'
+
+    with RehearsalServer(conversation(tmp_path)) as server, httpx.Client() as client:
+        for _ in range(2):  # the connection stays usable
+            reply = client.post(f"{server.openai_base}/chat/completions", content=parts())
+            assert reply.json()["choices"][0]["message"]["content"] == "hello there"
+
+
+def test_a_connection_that_was_kept_alive_ends_with_the_server(tmp_path: Path):
+    with httpx.Client() as client:
+        with RehearsalServer(conversation(tmp_path)) as server:
+            url = f"{server.url}/_rehearsal/health"
+            assert client.get(url).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            client.get(url)
 
 
 def start(folder: Path, *more: str) -> subprocess.Popen[bytes]:
