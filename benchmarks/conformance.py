@@ -3,7 +3,8 @@
     python benchmarks/conformance.py UNPACKED_PACKAGE [UNPACKED_PACKAGE ...]
     python benchmarks/conformance.py --json --problems PACKAGE
 
-Nothing is executed and no model is asked. Upstream's own broken test files are counted apart: they must be refused.
+No model is asked; with `--run` a script stands in for one, and documents live in memory. Upstream's own broken test
+files are counted apart: they must be refused.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from storyloom.domain.instruction_scanner import leaf_spans, scan
 from storyloom.domain.safe_yaml import load_yaml
 from storyloom.domain.static_references import static_references
 from storyloom.domain.workflow_tree import Workflow
+from unattended import Ended, plans, run_package
 
 
 @dataclass
@@ -49,10 +51,11 @@ class Figures:
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
     conditions: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, Ended] = field(default_factory=dict)
 
 
-def measure(folder: Path) -> Figures:
-    """Read everything below a folder."""
+def measure(folder: Path, *, run: bool = False) -> Figures:
+    """Read everything below a folder, and with `run` run every workflow with a scripted model."""
     began = time.perf_counter()
     library = WorkflowLibrary.open(folder)
     figures = Figures(folder.parent.name if folder.name == "package" else folder.name)
@@ -61,7 +64,10 @@ def measure(folder: Path) -> Figures:
     count_references(library, workflows, figures)
     figures.agents = len(library.agents)
     figures.problems += [f"{n.path}:{n.line}: {n.message}" for n in library.agent_notes]
-    figures.conditions = count_conditions(workflows)
+    figures.conditions = count_conditions(library)
+    if run:
+        for manner in ("no", "yes", "mixed"):
+            figures.ended[manner] = run_package(library, manner)
     figures.seconds = time.perf_counter() - began
     return figures
 
@@ -136,10 +142,11 @@ def count_references(library: WorkflowLibrary, workflows: dict[str, Workflow], f
                 figures.problems.append(f"{reference.where}: {reference.written} does not exist")
 
 
-def count_conditions(workflows: dict[str, Workflow]) -> dict[str, int]:
-    """How many conditions there are, by who decides them."""
-    tags = sum("if" in node.attrs for w in workflows.values() for step in w.steps for node in step.node.walk())
-    return {"all": tags}
+def count_conditions(library: WorkflowLibrary) -> dict[str, int]:
+    """How many conditions there are, by kind, and how many of them code decides."""
+    made = plans(library)
+    kinds = sum((Counter(plan.conditions) for plan in made), Counter[str]())
+    return {"all": kinds.total(), "by code": sum(plan.by_code for plan in made), **kinds}
 
 
 def table(all_figures: list[Figures]) -> str:
@@ -167,6 +174,17 @@ def table(all_figures: list[Figures]) -> str:
     row("personas", [str(f.agents) for f in all_figures])
     row("errors / warnings", [f"{f.errors} / {f.warnings}" for f in all_figures])
     row("conditions", [str(f.conditions["all"]) for f in all_figures])
+    row("… decided by code", [share(f.conditions["by code"], f.conditions["all"]) for f in all_figures])
+    for kind in ("expression", "existence", "answer", "else", "flag", "prose"):
+        row(f"… {kind}", [str(f.conditions.get(kind, 0)) for f in all_figures])
+    for manner in ("no", "yes", "mixed"):
+        if any(f.ended for f in all_figures):
+            cells = [f.ended[manner] for f in all_figures]
+            row(
+                f"run with answers {manner!r}: complete / partial / blocked / refused",
+                [" / ".join(str(e.by_status[s]) for s in ("complete", "partial", "blocked", "refused")) for e in cells],
+            )
+            row("… steps executed, model calls", [f"{e.steps}, {e.calls}" for e in cells])
     tags = Counter[str]()
     for figures in all_figures:
         tags += figures.tags
@@ -186,11 +204,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("paths", nargs="+", type=Path, help="unpacked packages or installed projects")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--run", action="store_true", help="run every workflow to its end, with a scripted model")
     parser.add_argument("--problems", action="store_true", help="list every problem")
     wanted = parser.parse_args()
-    figures = [measure(path) for path in wanted.paths]
+    figures = [measure(path, run=wanted.run) for path in wanted.paths]
     if wanted.json:
-        print(json.dumps([vars(f) for f in figures], ensure_ascii=False, indent=2))
+        print(json.dumps([vars(f) for f in figures], ensure_ascii=False, indent=2, default=vars))
         return 0
     print(table(figures))
     for one in figures if wanted.problems else []:

@@ -187,9 +187,8 @@ def _lines(planned: Plan, *, conditions: bool) -> list[str]:
             _count(len(step.conditions), "condition"),
             _count(len(step.calls_workflows), "called workflow"),
         ]
-        lines.append(
-            f"          {', '.join(part for part in parts if part) or 'nothing to ask'}; calls at most {step.most_calls}"
-        )
+        what = ", ".join(part for part in parts if part) or "nothing to ask"
+        lines.append(f"          {what}; calls at most {step.most_calls}")
         if conditions:
             lines += [
                 f"          {'code ' if c.by_code else 'model'}  {c.kind:<10}  {_cut(c.text)}" for c in step.conditions

@@ -24,6 +24,7 @@ from .ports import Ports
 
 MOST_KEPT = 64
 _opened: dict[str, Opened] = {}  # by digest: what a task finds again without reading
+_read_agents: dict[str, list[Agent]] = {}  # by the digest of their texts
 
 
 @dataclass(frozen=True)
@@ -167,12 +168,7 @@ def _with_template(workflow: Workflow, files: Mapping[str, str]) -> Workflow:
 
 def _persona(workflow: Workflow, files: Mapping[str, str]) -> Persona:
     """Who speaks: the agent that the workflow names, else one that offers it, else by a word of its name."""
-    agents = []
-    for path in find_agents(files):
-        try:
-            agents.append(read_agent(path, files))
-        except DocumentError:
-            continue  # `storyloom workflow validate` says what is wrong with it
+    agents = _agents(files)
     named = (workflow.persona or str(workflow.variables.get("agent") or "")).strip().lower()
     wanted = {named, ROLES.get(named, named)} if named else set()
     chosen = next((agent for agent in agents if {agent.id.lower(), agent.name.lower()} & wanted), None)
@@ -192,6 +188,24 @@ def _persona(workflow: Workflow, files: Mapping[str, str]) -> Persona:
         communication_style=chosen.communication_style.strip(),
         principles=chosen.principles,
     )
+
+
+def _agents(files: Mapping[str, str]) -> list[Agent]:
+    """All agents that can be read, found again as long as their texts stay the same."""
+    paths = find_agents(files)
+    texts = [path + files[path] for path in files if path in paths or "customize" in path or "/custom/" in path]
+    key = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    if key not in _read_agents:
+        agents = []
+        for path in paths:
+            try:
+                agents.append(read_agent(path, files))
+            except DocumentError:
+                continue  # `storyloom workflow validate` says what is wrong with it
+        while len(_read_agents) >= MOST_KEPT:
+            _read_agents.pop(next(iter(_read_agents)), None)
+        _read_agents[key] = agents
+    return _read_agents[key]
 
 
 def _offering(workflow: Workflow, agents: list[Agent], files: Mapping[str, str]) -> Agent | None:

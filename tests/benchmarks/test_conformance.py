@@ -10,11 +10,13 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "conformance.py"
 
 @pytest.fixture(scope="module")
 def conformance():
+    sys.path.insert(0, str(SCRIPT.parent))
     spec = importlib.util.spec_from_file_location("conformance", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     sys.modules["conformance"] = module
     spec.loader.exec_module(module)
     yield module
+    sys.path.remove(str(SCRIPT.parent))
     del sys.modules["conformance"]
 
 
