@@ -18,6 +18,7 @@ MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(randomly-seed=|seed[:=] ?)\d+"), r"\1<seed>"),
     (re.compile(r"(?:/private)?(?:/var/tmp|/tmp|/var/folders)/[\w.+-]+(?:/pytest-\d+)?"), "<tmp>"),
     (re.compile(r"\b(pid[ =:]+)\d+", re.IGNORECASE), r"\1<pid>"),
+    (re.compile(r"(thread '[^']*') \(\d+\) panicked"), r"\1 panicked"),
 )
 """What differs from run to run though nothing happened differently: durations, addresses, seeds, temporary folders."""
 

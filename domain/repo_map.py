@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .definitions import Definition, definitions, references
 from .tokens import estimate_tokens
 
-DAMPING = 0.85
+DAMPING = 0.6  # how far attention strays from what the story names; the web's 0.85 ends at what everybody uses
 ROUNDS = 30
 COMMON = frozenset(
     """the and for with that this from when then will shall should must given user story have has are not can add new
@@ -45,12 +45,21 @@ class RepoMap:
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a text that may name code, in lower case, parts of compound names included."""
+    """The words of a text that may name code: in lower case, compound names also in parts, without simple endings."""
     found: set[str] = set()
     for word in re.findall(r"[A-Za-z_$][\w$]{2,}", text):
         parts = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", word).replace("_", " ").lower().split()
-        found |= {word.lower(), *(part for part in parts if len(part) > 2)}
+        found |= {word.lower(), *(stem(part) for part in parts if len(part) > 2)}
     return frozenset(found - COMMON)
+
+
+def stem(word: str) -> str:
+    """A word without the ending that tells "edits", "edited" and "editing" apart; short words stay."""
+    for ending, least in (("ing", 6), ("ed", 5), ("es", 6), ("s", 4)):
+        if word.endswith(ending) and len(word) >= least and not word.endswith("ss"):
+            bare = word[: -len(ending)]
+            return bare[:-1] if ending in ("ing", "ed") and bare[-1:] == bare[-2:-1] else bare
+    return word
 
 
 def rank_files(texts: Mapping[str, str], focus: str, named: Iterable[str] = ()) -> tuple[RankedFile, ...]:
@@ -59,46 +68,68 @@ def rank_files(texts: Mapping[str, str], focus: str, named: Iterable[str] = ()) 
     if not paths:
         return ()
     defined = {path: definitions(path, texts[path]) for path in paths}
-    home: dict[str, set[str]] = defaultdict(set)
-    for path in paths:
-        for definition in defined[path]:
-            home[definition.name].add(path)
-    links, asked = _links(paths, texts, home)
     wanted = words_of(focus)
+    links, asked = _links(paths, texts, defined, wanted)
     start = _starts(paths, defined, wanted, frozenset(named))
     ranks = _walk(paths, links, start)
     ranked = [
-        RankedFile(path, ranks[path], tuple(_weighed(defined[path], ranks[path], asked[path], wanted)))
+        RankedFile(path, ranks[path], tuple(_weighed(defined[path], path, ranks, asked[path], wanted)))
         for path in paths
     ]
     return tuple(sorted(ranked, key=lambda file: (-file.rank, file.path)))
 
 
 def _links(
-    paths: Sequence[str], texts: Mapping[str, str], home: Mapping[str, set[str]]
-) -> tuple[dict[str, dict[str, float]], dict[str, Counter[str]]]:
-    links: dict[str, dict[str, float]] = {path: defaultdict(float) for path in paths}
-    asked: dict[str, Counter[str]] = {path: Counter() for path in paths}
+    paths: Sequence[str],
+    texts: Mapping[str, str],
+    defined: Mapping[str, Sequence[Definition]],
+    wanted: frozenset[str],
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, list[str]]]]:
+    """How strongly each file leads to each other one, and which files ask for each name of a file."""
+    home: dict[str, dict[str, int]] = defaultdict(dict)
     for path in paths:
-        for name, times in references(texts[path]).items():
+        for definition in defined[path]:
+            home[definition.name][path] = min(definition.depth, home[definition.name].get(path, definition.depth))
+    used = {path: references(texts[path]) for path in paths}
+    users = Counter(name for path in paths for name in used[path] if name in home)
+    links: dict[str, dict[str, float]] = {path: defaultdict(float) for path in paths}
+    asked: dict[str, dict[str, list[str]]] = {path: defaultdict(list) for path in paths}
+    for path in paths:
+        for name, times in used[path].items():
             homes = home.get(name)
             if not homes or path in homes:
                 continue
-            for target in homes:
-                links[path][target] += math.sqrt(times) / len(homes)
-                asked[target][name] += times
+            weight = math.sqrt(times) * _telling(name, wanted) * math.log(1 + len(paths) / users[name])
+            for target, depth in homes.items():
+                links[path][target] += weight / len(homes) / (1 if depth == 0 else 5)
+                asked[target][name].append(path)
     return links, asked
+
+
+def _telling(name: str, wanted: frozenset[str]) -> float:
+    """How much a name's use says: long and compound names are meant, short common words may be anything."""
+    compound = "_" in name.strip("_") or re.search(r"[a-z][A-Z]", name) is not None
+    size = 1.0 if len(name) >= 8 or compound or name[:1].isupper() else 0.2
+    return size * (4 if words_of(name) & wanted else 1) * (0.2 if name.startswith("_") else 1)
 
 
 def _starts(
     paths: Sequence[str], defined: Mapping[str, Sequence[Definition]], wanted: frozenset[str], named: frozenset[str]
 ) -> dict[str, float]:
-    weights = {}
-    for path in paths:
-        in_path = len(words_of(path.replace("/", " ").replace(".", " ").replace("-", " ")) & wanted)
-        in_names = sum(bool(words_of(definition.name) & wanted) for definition in defined[path])
-        exact = sum(definition.name.lower() in wanted for definition in defined[path])
-        weights[path] = 0.05 + in_path + math.log1p(in_names) + 2 * math.log1p(exact) + (10 if path in named else 0)
+    """Where the walk begins: at files whose paths and definitions share rare words with the story."""
+    in_path = {path: words_of(re.sub(r"[/.\-]", " ", path)) & wanted for path in paths}
+    in_names = {
+        path: frozenset().union(*(words_of(definition.name) for definition in defined[path])) & wanted for path in paths
+    }
+    often = Counter(word for path in paths for word in in_path[path] | in_names[path])
+    worth = {word: math.log1p(len(paths) / often[word]) for word in often}
+    weights = {
+        path: 0.05
+        + 2 * sum(worth[word] for word in in_path[path])
+        + sum(worth[word] for word in in_names[path])
+        + (20 if path in named else 0)
+        for path in paths
+    }
     total = sum(weights.values())
     return {path: weight / total for path, weight in weights.items()}
 
@@ -119,12 +150,19 @@ def _walk(
 
 
 def _weighed(
-    found: Sequence[Definition], rank: float, asked: Counter[str], wanted: frozenset[str]
+    found: Sequence[Definition],
+    path: str,
+    ranks: Mapping[str, float],
+    asked: Mapping[str, Sequence[str]],
+    wanted: frozenset[str],
 ) -> Iterable[tuple[Definition, float]]:
+    """Definitions with what they matter: by their file, by the files that ask for them, and by the story's words."""
     for definition in found:
         near = len(words_of(definition.name) & wanted)
-        private = 0.3 if definition.name.startswith("_") else 1.0
-        yield definition, rank * private * (1 + math.log1p(asked[definition.name]) + 2 * near) / (1 + definition.depth)
+        users = sum(ranks[user] for user in asked.get(definition.name, ()))
+        telling = _telling(definition.name, frozenset())
+        asked_for = users * telling if telling >= 1 else 0.0  # a short name is used by chance in many files
+        yield definition, ranks[path] * (0.2 + asked_for) * (1 + near * telling) / (1 + definition.depth)
 
 
 def repo_map(texts: Mapping[str, str], focus: str, named: Iterable[str] = (), *, budget: int = 2_000) -> RepoMap:

@@ -1,7 +1,8 @@
 """What does the output of a test run establish?
 
 Counts are read from the closing lines of unittest, pytest, node's runner, go, cargo, and the plain "N passed, N failed"
-that many others print. Zero tests, or an output that shows none, establish nothing: never a pass.
+that many others print. Zero tests, or an output that shows none, establish nothing: never a pass. What a test prints
+itself can look like such a line; the exit code stands beside it, and reviewers see the output.
 """
 
 from __future__ import annotations
@@ -81,13 +82,19 @@ def describe_tests(report: TestReport) -> str:
 
 
 def count_tests(output: str) -> Counts | None:
-    """Counts and names of failing tests, by the runner whose closing lines are there; None if there are none."""
+    """Counts and names of failing tests of all runners whose closing lines are there; None if there are none."""
     text = stable(output)
-    for read in READERS:
-        counts = read(text)
-        if counts is not None:
-            return counts
-    return None
+    found = [counts for read in READERS if (counts := read(text)) is not None]
+    if not found:
+        return None
+    return Counts(
+        "+".join(counts.runner for counts in found),
+        sum(counts.ran for counts in found),
+        sum(counts.failed for counts in found),
+        sum(counts.errors for counts in found),
+        sum(counts.skipped for counts in found),
+        tuple(name for counts in found for name in counts.failing),
+    )
 
 
 def _number(pattern: str, text: str) -> int:
@@ -133,17 +140,16 @@ def _node(text: str) -> Counts | None:
 
 
 def _go(text: str) -> Counts | None:
-    packages = re.findall(r"^(ok|FAIL|\?|---)\s+(\S+)\s.*$", text, re.MULTILINE)
-    packages = [(mark, name) for mark, name in packages if mark != "---"]
+    """Without -v go names no test that passed: then a package that is ok counts as one."""
+    packages = re.findall(r"^(?:ok|FAIL|\?)[ \t]+\S+[ \t]+(?:<time>|\(cached\)|\[.+\]).*$", text, re.MULTILINE)
     if not packages:
         return None
     passed = len(re.findall(r"^\s*--- PASS: ", text, re.MULTILINE))
-    failing = _names(r"^\s*--- FAIL: (\S+)", text)
     skipped = len(re.findall(r"^\s*--- SKIP: ", text, re.MULTILINE))
-    quiet = re.findall(r"^ok\s+\S+\s+(?!.*\[no tests to run\])", text, re.MULTILINE)
+    failing = _names(r"^\s*--- FAIL: (\S+)", text)
+    quiet = sum(row.startswith("ok") and "[no tests to run]" not in row for row in packages)
     built = _names(r"^FAIL\s+(\S+) \[(?:build|setup) failed\]$", text)
-    ran = (passed + skipped or len(quiet)) + len(failing)  # without -v, a package that is ok counts as one
-    return Counts("go", ran, len(failing), len(built), skipped, failing + built)
+    return Counts("go", (passed + skipped or quiet) + len(failing), len(failing), len(built), skipped, failing + built)
 
 
 def _cargo(text: str) -> Counts | None:

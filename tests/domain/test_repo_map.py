@@ -1,0 +1,74 @@
+from importlib.resources import files
+
+from storyloom.domain.repo_map import rank_files, repo_map, words_of
+from storyloom.domain.tokens import estimate_tokens
+
+SHOP = {
+    "shop/cart.py": "from shop.money import Money\nclass Cart:\n    def total(self) -> Money:\n        return Money(1)",
+    "shop/money.py": "class Money:\n    def rounded(self): ...\n",
+    "shop/report.py": "def monthly_report(): ...\ndef yearly_report(): ...\n",
+    "shop/mail.py": "def send_mail(): ...\n",
+    "shop/views.py": "from shop.cart import Cart\ndef show_cart():\n    return Cart().total()\n",
+    "README.md": "A shop.\n",
+}
+
+
+def order(focus: str, *named: str) -> list[str]:
+    return [file.path for file in rank_files(SHOP, focus, named)]
+
+
+def test_files_that_the_story_speaks_of_come_first():
+    assert order("Show the yearly report")[0] == "shop/report.py"
+    assert order("Customers get a mail")[0] == "shop/mail.py"
+
+
+def test_files_that_the_story_names_come_first():
+    assert order("something else", "shop/mail.py")[0] == "shop/mail.py"
+
+
+def test_what_relevant_files_use_comes_before_what_nobody_uses():
+    ranked = order("The cart shows its total")
+    assert ranked.index("shop/money.py") < ranked.index("shop/report.py")
+
+
+def test_ranks_are_shares_of_one():
+    assert abs(sum(file.rank for file in rank_files(SHOP, "cart")) - 1) < 1e-9
+    assert rank_files({}, "cart") == ()
+
+
+def test_a_map_shows_definitions_by_file_with_their_lines():
+    made = repo_map(SHOP, "The cart shows its total", budget=500)
+    assert "shop/cart.py:\n    2| class Cart\n    3|     def total(self) -> Money" in made.text
+    assert (made.files, made.files_of, made.definitions, made.definitions_of) == (6, 6, 8, 8)
+    assert made.text.endswith("README.md") or "\nREADME.md\n" in made.text
+
+
+def test_a_small_budget_keeps_what_matters_most():
+    made = repo_map(SHOP, "The cart shows its total", budget=30)
+    assert "cart" in made.text
+    assert "report" not in made.text
+    assert made.tokens <= 30
+    assert made.definitions < made.definitions_of
+    assert repo_map(SHOP, "cart", budget=0).text == ""
+
+
+def test_the_map_of_this_package_fits_its_budget_and_finds_what_a_story_is_about():
+    folder = files("storyloom.domain")
+    texts = {f"domain/{item.name}": item.read_text() for item in folder.iterdir() if item.name.endswith(".py")}
+    focus = "Edits are refused with the closest lines when the search text is missing"
+    made = repo_map(texts, focus, budget=1_500)
+    assert estimate_tokens(made.text) <= 1_500
+    ranked = [file.path for file in rank_files(texts, focus)]
+    assert {"domain/edits.py", "domain/edit_places.py", "domain/edit_hints.py"} <= set(ranked[:8])
+    assert "def apply_edits(text: str, edits: Sequence[tuple[str, str]]) -> EditResult" in made.text
+
+
+def test_words_are_taken_apart_at_their_seams():
+    assert words_of("loadUserName HTTP_port for x") >= {"loadusername", "load", "http_port", "http", "port"}
+    assert "for" not in words_of("for the user")
+
+
+def test_endings_do_not_keep_words_apart():
+    assert words_of("editing") & words_of("edits") & words_of("edited") == {"edit"}
+    assert words_of("planned") & words_of("plans") == {"plan"}
+    assert "class" in words_of("class")
