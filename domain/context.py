@@ -174,7 +174,7 @@ def split_sections(text: str) -> list[tuple[str, str]]:
     cuts = [section for section in find_sections(text) if section.level <= MAX_LEVEL]
     starts = [section.start for section in cuts]
     parts = [("", text[: starts[0] if starts else len(text)].strip())]
-    for section, end in zip(cuts, [*starts[1:], len(text)], strict=True):
+    for section, end in zip(cuts, [*starts[1:], len(text)], strict=False):
         parts.append((section.title, text[section.start : end].strip()))
     return [(heading, body) for heading, body in parts if body]
 
