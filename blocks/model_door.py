@@ -22,6 +22,7 @@ from storyloom.domain.routing import (
     Traffic,
     after_failure,
     after_success,
+    behind,
     candidates,
     rest_left,
 )
@@ -84,7 +85,7 @@ class Door:
         """
         if request.schema_ is not None:
             must_be_schema(request.schema_)
-        call = Call(request, self._clock.monotonic())
+        call = Call(request, behind(request, self._policy), self._clock.monotonic())
         with self._journal.alone(call.key, wait_s=request.deadline_s):
             known = self._attempts.known(call, self._lifetimes.get(request.purpose))
             return known or self._ask(call)

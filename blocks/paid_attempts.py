@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -35,9 +35,9 @@ log = logging.getLogger(__name__)
 class Call:
     """One question while it is being asked: all its attempts, and what they cost so far."""
 
-    def __init__(self, request: ModelRequest, began: float) -> None:
+    def __init__(self, request: ModelRequest, models: Sequence[str], began: float) -> None:
         self.request, self.began = request, began
-        self.key = logical_call_id(request.tags.project, request.content_key())
+        self.key = logical_call_id(request.tags.project, request.content_key(), models)
         self.attempts = 0
         self.usage: Usage | None = None
         self.cost = Decimal(0)

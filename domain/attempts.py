@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -55,9 +56,12 @@ class Attempt(Value):
         return self.model_copy(update={"status": "unknown", "cost": self.worst_cost, "usage": self.worst_usage})
 
 
-def logical_call_id(project: str, content_key: str) -> str:
-    """The name of a question within a project: sha256 of both."""
-    return hashlib.sha256(f"{project}|{content_key}".encode()).hexdigest()
+def logical_call_id(project: str, content_key: str, models: Sequence[str] = ()) -> str:
+    """The name of a question within a project: sha256 of both, and of the models that a class or persona stands for.
+
+    So other models behind "standard" are asked anew, while a fallback among the same ones is not another question.
+    """
+    return hashlib.sha256("|".join((project, content_key, *sorted(models))).encode()).hexdigest()
 
 
 class Journal(Protocol):

@@ -159,17 +159,20 @@ def candidates(
     return [Candidate(model=name, reason=reason if at == 0 else "") for at, name in enumerate([*awake, *asleep])]
 
 
+def behind(request: ModelRequest, policy: RoutingPolicy) -> list[str]:
+    """All models that the request's class or persona stands for, keys aside; none when it names a model itself."""
+    if request.model not in policy.classes:
+        return []
+    named = policy.personas.get(request.persona) or (request.model,)
+    return list(dict.fromkeys(model for name in named for model in policy.classes.get(name, (name,))))
+
+
 def _names(request: ModelRequest, policy: RoutingPolicy) -> list[str]:
     if request.model not in policy.classes:
         return [request.model]
     named = policy.personas.get(request.persona) or (request.model,)
-    found: list[str] = []
-    for name in named:
-        if name not in policy.classes:
-            found.append(name)
-        else:
-            found += [model for model in policy.classes[name] if _has_key(model, policy)]
-    return list(dict.fromkeys(found))
+    explicit = {name for name in named if name not in policy.classes}
+    return [model for model in behind(request, policy) if model in explicit or _has_key(model, policy)]
 
 
 def _has_key(model: str, policy: RoutingPolicy) -> bool:

@@ -217,6 +217,17 @@ def test_an_answer_is_found_again_by_another_process_and_costs_nothing(world: Ca
     assert again.spent() == (reply.cost, 0)
 
 
+def test_other_models_behind_a_class_are_asked_anew(world: Callable[..., World]) -> None:
+    route = Scripted(GOOD)
+    world(routes={"*": route}).door.complete(ask())
+    changed = world(routes={"*": route}, policy=RoutingPolicy(classes={"standard": (GPT,)}))
+    assert changed.door.complete(ask()).model == GPT
+    turned = world(
+        routes={"*": route}, policy=RoutingPolicy(classes={"standard": (GPT, CLAUDE)}, providers=("openai",))
+    )
+    assert turned.door.complete(ask()).cached
+
+
 def test_an_answer_stands_as_long_as_its_purpose_says(world: Callable[..., World]) -> None:
     route = Scripted(GOOD)
     here = world(routes={"*": route})
