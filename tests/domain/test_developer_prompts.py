@@ -10,8 +10,8 @@ from storyloom.domain.developer_prompts import (
     repair_message,
     resume_note,
     review_request,
-    tests_failed_message,
 )
+from storyloom.domain.developer_prompts import tests_failed_message as failed_message  # else taken for a test
 from storyloom.domain.settings import Commands, ProjectConfig
 from storyloom.domain.stories import CriterionVerdict, Finding, ReviewReport, Story, TestReport
 
@@ -163,10 +163,10 @@ def test_findings_without_a_place_are_listed_too():
 
 
 def test_failed_and_inconclusive_tests_are_told_apart():
-    failed = tests_failed_message(TestReport(passed=False, command="make test", tail="boom"))
+    failed = failed_message(TestReport(passed=False, command="make test", tail="boom"))
     assert failed.content.startswith("The tests do not pass")
     assert "boom" in failed.content
-    assert "showed nothing either way" in tests_failed_message(TestReport()).content
+    assert "showed nothing either way" in failed_message(TestReport()).content
 
 
 def test_a_conflict_shows_both_changes_and_the_files():
