@@ -68,7 +68,11 @@ def find_agents(files: Mapping[str, str]) -> tuple[str, ...]:
             found += [] if aside else [path]
         elif name == "SKILL.md":
             found += [path] if is_agent_skill(path, files) else []
-        elif name.endswith(".md") and "agents" in parts and re.search(r"^\s*<agent\s[^>]*\bname=", text, re.MULTILINE):
+        elif (
+            name.endswith(".md")
+            and "agents" in parts
+            and re.search(r"^[ \t]*<agent\s[^<>]*\bname=", text, re.MULTILINE)
+        ):
             found.append(path)
     return tuple(sorted(found))
 

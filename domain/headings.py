@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 _FENCE = re.compile(r"^\s{0,12}(`{3,}|~{3,})(.*)$")
-_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)$")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ def headings(text: str) -> tuple[Heading, ...]:
         elif mark and mark[1].startswith(fence) and not mark[2].strip():
             fence = ""
         elif not fence and (heading := _HEADING.match(line.rstrip("\r\n"))):
-            found.append((len(heading[1]), heading[2].strip(), number, at))
+            title = heading[2].strip()
+            found.append((len(heading[1]), title.rstrip("#").rstrip() or title, number, at))
         at += len(line)
     ends: list[int] = []
     open_at: dict[int, int] = {}  # level -> start of the nearest following heading of that level

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .agent_schema import COMMANDS, split_trigger
 from .errors import DocumentError
@@ -31,16 +31,14 @@ def read_installed(path: str, text: str) -> Persona:
     attrs = _attrs(opened[1])
     items = [
         item
-        for found in re.finditer(r"<item\s+([^>]*)>(.*?)</item>", text, re.DOTALL)
-        for item in _compiled_item(_attrs(found[1]), html.unescape(found[2]).strip())
+        for opened, body in _elements(text, "item")
+        for item in _compiled_item(_attrs(opened), html.unescape(body).strip())
     ]
     prompts = {
-        _attrs(found[1]).get("id", ""): found[2].strip()
-        for found in re.finditer(
-            r"<prompt\s+([^>]*)>\s*(?:<content>)?(.*?)(?:</content>)?\s*</prompt>", text, re.DOTALL
-        )
+        _attrs(head).get("id", ""): body.replace("<content>", "").replace("</content>", "").strip()
+        for head, body in _elements(text, "prompt")
     }
-    steps = [html.unescape(step).strip() for step in re.findall(r"<step\s+n=\"[^\"]*\">(.*?)</step>", text, re.DOTALL)]
+    steps = [html.unescape(body).strip() for head, body in _elements(text, "step") if " n=" in head]
     return Persona(
         id=short_id(attrs.get("id", ""), path),
         name=attrs.get("name") or posixpath.basename(path),
@@ -53,7 +51,7 @@ def read_installed(path: str, text: str) -> Persona:
         critical_actions=tuple(step for step in steps if not _ROUTINE.match(step)),
         menu=tuple(items),
         prompts=prompts,
-        facts=tuple(html.unescape(m).strip() for m in re.findall(r"<memory>(.*?)</memory>", text, re.DOTALL)),
+        facts=tuple(html.unescape(body).strip() for _, body in _elements(text, "memory")),
         module=module_of(path),
         path=path,
     )
@@ -72,8 +70,16 @@ def _compiled_item(attrs: Mapping[str, str], text: str) -> Iterable[MenuItem]:
 
 
 def _element(text: str, name: str) -> str:
-    found = re.search(rf"<{name}>(.*?)</{name}>", text, re.DOTALL)
-    return html.unescape(found[1]).strip() if found else ""
+    return next((html.unescape(body).strip() for _, body in _elements(text, name)), "")
+
+
+def _elements(text: str, name: str) -> Iterator[tuple[str, str]]:
+    """The attributes and the body of every element of a name; none has another of its name inside."""
+    for opened in re.finditer(rf"<{name}(\s[^<>]*)?>", text):
+        end = text.find(f"</{name}>", opened.end())
+        if end < 0:
+            return
+        yield opened[1] or "", text[opened.end() : end]
 
 
 def _attrs(source: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -128,18 +129,21 @@ def _prose(text: str, root: Node) -> tuple[list[Step], list[Node]]:
     """Sections whose headings say "Step N"; else numbered ones; else those of level two; else all as one step."""
     outline = headings(text)
     chosen = _chosen(outline)
+    starts = [node.span[0] for node in root.children]
     steps: list[Step] = []
     outside: list[Node] = []
     at = 0
     for heading, number in chosen:
         if heading.start < at:
             continue  # a part of the section before
-        outside += _cut(root, at, heading.start)
+        outside += _cut(root, starts, at, heading.start)
         at = heading.end
-        node = Node("step", heading.line, (heading.start, at), {"n": number}, tuple(_cut(root, heading.start, at)))
+        node = Node(
+            "step", heading.line, (heading.start, at), {"n": number}, tuple(_cut(root, starts, heading.start, at))
+        )
         title = _STEP_HEADING.sub("", heading.title).strip(" :.-–—") if number else heading.title
         steps.append(_step(node, number, _NUMBERED_HEADING.sub("", title) or heading.title))
-    outside += _cut(root, at, len(text))
+    outside += _cut(root, starts, at, len(text))
     if steps:
         return steps, outside
     return ([_step(root, "", "")] if text.strip() else []), []
@@ -154,17 +158,17 @@ def _chosen(outline: Sequence[Heading]) -> list[tuple[Heading, str]]:
     return [(h, "") for h in outline if h.level == 2]
 
 
-def _cut(root: Node, start: int, end: int) -> list[Node]:
+def _cut(root: Node, starts: Sequence[int], start: int, end: int) -> list[Node]:
     """The top nodes of a text between two offsets; texts are cut, tags belong to where they begin."""
     cut: list[Node] = []
-    for node in root.children:
+    for node in root.children[max(0, bisect_right(starts, start) - 1) : bisect_left(starts, end)]:
         if node.kind != "text":
             if start <= node.span[0] < end:
                 cut.append(node)
             continue
         a, b = max(start, node.span[0]), min(end, node.span[1])
         if a < b:
-            before = node.text[: a - node.span[0]].count("\n")
+            before = node.text.count("\n", 0, a - node.span[0])
             part = node.text[a - node.span[0] : b - node.span[0]]
             cut.append(Node("text", node.line + before, (a, b), text=part))
     return cut

@@ -26,30 +26,44 @@ def goto_target(node: Node) -> str:
 
 
 def landing(target: str, steps: Sequence[Step]) -> Landing | None:
-    """The place that `target` names among `steps`: "2a", "step_2", "FINAL", an anchor, or words that hold an anchor's
-    name; None if there is none. Steps at the top come first, then nested ones, then anchors.
-    """
-    plain = target.strip().strip("\"'#").strip()
-    named = _STEP_WORD.match(plain)
-    for number in dict.fromkeys([plain, named[1] if named else plain]):
-        for at, step in enumerate(steps):
-            if _same(step.number, number):
-                return Landing(at)
-        for at, step in enumerate(steps):
-            for node in step.node.walk():
-                if node.kind in ("step", "substep") and _same(node.attrs.get("n", ""), number):
-                    return Landing(at, node)
-    words = re.findall(r"[\w-]+", plain)
-    for wanted in (plain, *reversed(words)):
-        for at, step in enumerate(steps):
-            for node in step.node.walk():
-                if node.kind == "anchor" and node.attrs.get("id") == wanted:
-                    return Landing(at, node)
-    return None
+    """The place that `target` names among `steps`: see `Landings.find`."""
+    return Landings(steps).find(target)
 
 
-def _same(number: str, asked: str) -> bool:
-    if not number or not asked:
-        return False
+class Landings:
+    """All places in a workflow that a jump can name."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._tops: dict[object, Landing] = {}
+        self._parts: dict[object, Landing] = {}
+        self._anchors: dict[str, Landing] = {}
+        for at, step in enumerate(steps):
+            for name in _names(step.number):
+                self._tops.setdefault(name, Landing(at))
+            for node in step.node.walk():
+                if node.kind in ("step", "substep"):
+                    for name in _names(node.attrs.get("n", "")):
+                        self._parts.setdefault(name, Landing(at, node))
+                elif node.kind == "anchor" and node.attrs.get("id"):
+                    self._anchors.setdefault(node.attrs["id"], Landing(at, node))
+
+    def find(self, target: str) -> Landing | None:
+        """The place that `target` names: "2a", "step_2", "FINAL", an anchor, or words that hold an anchor's name.
+
+        None if there is none. Steps at the top come first, then nested ones, then anchors.
+        """
+        plain = target.strip().strip("\"'#").strip()
+        named = _STEP_WORD.match(plain)
+        for number in dict.fromkeys([plain, named[1] if named else plain]):
+            for places in (self._tops, self._parts):
+                for name in _names(number):
+                    if name in places:
+                        return places[name]
+        words = [plain, *reversed(re.findall(r"[\w-]+", plain))]
+        return next((self._anchors[word] for word in words if word in self._anchors), None)
+
+
+def _names(number: str) -> list[object]:
+    """Under which names a step number is known: as written, and by its place in the order."""
     place = rank(number)
-    return number.strip().lower() == asked.strip().lower() or (place is not None and place == rank(asked))
+    return [name for name in (number.strip().lower(), place) if name]

@@ -22,7 +22,9 @@ MAX_DEPTH = 50
 
 _NAME = r"[A-Za-z_][\w-]*(?:\.[\w-]+)*"
 _CONFIG = re.compile(r"\{config_source\}:([A-Za-z_][\w.-]*)(\}?)")
-_TOKEN = re.compile(rf"\$\{{\{{.*?\}}\}}|\$\{{[^{{}}]*\}}|\{{\{{\s*(\.?{_NAME})\s*\}}\}}|\{{({_NAME})\}}", re.DOTALL)
+_TOKEN = re.compile(
+    rf"\$\{{\{{.{{0,500}}?\}}\}}|\$\{{[^{{}}]*\}}|\{{\{{\s*(\.?{_NAME})\s*\}}\}}|\{{({_NAME})\}}", re.DOTALL
+)
 Exists = Callable[[str], bool]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from bisect import bisect_right
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from . import frontmatter
@@ -17,13 +17,13 @@ from .step_order import rank
 from .workflow_tree import MenuOption, Note, Step
 
 STEP_NAME = re.compile(r"^(?:step-)(?:[a-z]-)?(?:(\d+(?:\.\d+)?[a-z]?)(?=[-.]))?.*\.md$|^[a-z]-(\d+[a-z]?)-.*\.md$")
-_LINK = re.compile(r"(?:\{[\w-]+\}/)?[\w./-]*\b(?:step-[\w.-]+|[a-z]-\d+[a-z]?-[\w.-]+)\.md\b")
+_TOKEN = re.compile(r"[\w./{}-]++")  # a path, or part of a sentence
 _FOLLOW = re.compile(r"\b(?:follow|load|execute|proceed|continue|read)\b", re.IGNORECASE)
 _LABEL = re.compile(r"\[([A-Z]{1,2}|[a-wyz]|\d{1,2})\]\s*([A-Z][^\n\[\]*`\"]*)")
 _HANDLED = re.compile(
     r"^[ \t]*(?:[-*][ \t]+|#{2,6}[ \t]+)?(?:\*\*)?[Ii][Ff][ \t]+['\"`\[]{0,2}((?!NO\b|OK\b)[A-Z]{1,2}|\d{1,2})\b"
-    r"['\"`\]]{0,2}[ \t]*(?:\((?P<label>[^)\n]*)\)|(?P<words>[A-Z][\w ]{2,40}?))?"
-    r"(?:\*\*)?[ \t]*:(?:\*\*)?[ \t]*(?P<told>.*)$",
+    r"['\"`\]]{0,2}[ \t]{0,4}(?:\((?P<label>[^)\n]*)\)|(?P<words>[A-Z][\w ]{2,40}?))?"
+    r"(?:\*\*)?[ \t]{0,4}:(?:\*\*)?[ \t]*(?P<told>.*)$",
     re.MULTILINE,
 )
 _BRACKETED = re.compile(
@@ -111,25 +111,34 @@ def _find(
     return found or ""
 
 
+def mentioned_steps(text: str) -> Iterator[tuple[int, str]]:
+    """The paths of step files that a text mentions, with their offsets."""
+    for token in _TOKEN.finditer(text):
+        path = token[0].rstrip(".")
+        if path.endswith(".md") and step_number(posixpath.basename(path)) is not None:
+            yield token.start(), path
+
+
 def _links(text: str, path: str, folder: str, references: References) -> list[tuple[int, str]]:
     here = posixpath.dirname(path)
     found: list[tuple[int, str]] = []
-    for link in _LINK.finditer(text):
-        target = _find(link[0], here, folder, references, Note(path, 1, ""), [], report=False)
+    for start, written in mentioned_steps(text):
+        target = _find(written, here, folder, references, Note(path, 1, ""), [], report=False)
         if target and target != path:
-            found.append((link.start(), target))
+            found.append((start, target))
     return found
 
 
 def _follower(path: str, body: str, folder: str, references: References) -> str:
     """The step that the text leads to: named below a heading "NEXT", else last in a sentence that says to go there."""
     links = _links(body, path, folder, references)
+    places = [at for at, _ in links]
     for heading in headings(body):
         if re.match(r"(?i)next\b", heading.title):
-            below = [target for at, target in links if heading.start <= at < heading.end]
-            if below:
-                return below[-1]
-    told = [target for at, target in links if _FOLLOW.search(body[body.rfind("\n", 0, at) + 1 : at])]
+            last = bisect_left(places, heading.end) - 1
+            if last >= 0 and places[last] >= heading.start:
+                return links[last][1]
+    told = [target for at, target in links if _FOLLOW.search(_line_before(body, at))]
     own = rank(step_number(posixpath.basename(path)) or "")
     later = [
         (place, t) for t in told if own and (place := rank(step_number(posixpath.basename(t)) or "")) and place > own
@@ -186,6 +195,12 @@ def _means_next(option: MenuOption) -> bool:
         and re.search(r"(?i)\b(?:continue|proceed|next)\b", told) is not None
         and re.search(r"(?i)\b(?:exit|end the|quit)\b", told) is None
     )
+
+
+def _line_before(text: str, at: int) -> str:
+    """What stands before an offset on its line, at most 500 characters."""
+    near = max(0, at - 500)
+    return text[max(near, text.rfind("\n", near, at) + 1) : at]
 
 
 def _offered(body: str, at: int) -> bool:

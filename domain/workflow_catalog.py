@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import posixpath
@@ -92,7 +93,14 @@ def _is_workflow(path: str, text: str, folder: str) -> bool:
         return all(re.search(rf"^{key}:", text, re.MULTILINE) for key in ("instructions", "name"))
     if posixpath.basename(folder) == "tasks" and path.endswith((".xml", ".md")):
         return True
-    return path.endswith(".xml") and re.match(r"\s*(?:<!--.*?-->\s*)*<task[\s>]", text, re.DOTALL) is not None
+    return path.endswith(".xml") and re.match(r"<task[\s>]", _after_comments(text)) is not None
+
+
+def _after_comments(text: str) -> str:
+    at = 0
+    while text.startswith("<!--", at := len(text) - len(text[at:].lstrip())) and (end := text.find("-->", at)) >= 0:
+        at = end + 3
+    return text[at : at + 10]
 
 
 def _manifest(files: Mapping[str, str]) -> dict[str, str]:
@@ -100,9 +108,10 @@ def _manifest(files: Mapping[str, str]) -> dict[str, str]:
     modules: dict[str, str] = {}
     for path in files:
         if re.search(r"(?:^|/)_(?:config|cfg)/skill-manifest\.csv$", path):
-            for row in csv.DictReader(io.StringIO(files[path])):
-                if row.get("name") and row.get("module"):
-                    modules[str(row["name"])] = str(row["module"])
+            with contextlib.suppress(csv.Error):
+                for row in csv.DictReader(io.StringIO(files[path])):
+                    if row.get("name") and row.get("module"):
+                        modules[str(row["name"])] = str(row["module"])
     return modules
 
 

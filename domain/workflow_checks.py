@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .errors import DocumentError, InputError
 from .invocations import invoked_file, invoked_path
-from .jumps import goto_target, landing
+from .jumps import Landings, goto_target
 from .references import References, is_remote
 from .workflow_tree import Node, Note, Step, Workflow
 
@@ -31,7 +31,7 @@ def refuse_errors(workflow: Workflow) -> Workflow:
 
 
 def variable_cycles(values: Mapping[str, object], place: Mapping[str, int], path: str) -> Iterator[Note]:
-    """An error for each variable that stands for itself; `place` has the lines of the keys."""
+    """An error for each variable whose value leads into a circle; `place` has the lines of the keys."""
     nested = values.get("variables")
     flat = {**values, **(nested if isinstance(nested, dict) else {})}
     uses = {
@@ -39,16 +39,21 @@ def variable_cycles(values: Mapping[str, object], place: Mapping[str, int], path
         for key, value in flat.items()
         if isinstance(value, str)
     }
-    for name in uses:
-        seen: set[str] = set()
-        todo = [name]
-        while todo:
-            for used in uses.get(todo.pop(), set()) - seen:
-                seen.add(used)
-                todo.append(used)
-        if name in seen:
-            line = place.get(name, place.get(name.replace("_", "-"), place.get("variables", 1)))
-            yield Note(path, line, f"the variable {name!r} stands for itself", "error")
+    left = {name: {used for used in names if used in uses} for name, names in uses.items()}
+    ends = [name for name, names in left.items() if not names]
+    users: dict[str, list[str]] = {}
+    for name, names in left.items():
+        for used in names:
+            users.setdefault(used, []).append(name)
+    while ends:  # what leads to an end stands for no circle; what is left leads into one
+        ended = ends.pop()
+        for name in users.get(ended, []):
+            left[name].discard(ended)
+            if not left[name]:
+                ends.append(name)
+    for name in (name for name, names in left.items() if names):
+        line = place.get(name, place.get(name.replace("_", "-"), place.get("variables", 1)))
+        yield Note(path, line, f"the variable {name!r} leads back to itself or to one that does", "error")
 
 
 def step_problems(
@@ -58,10 +63,11 @@ def step_problems(
 
     `path` is the file with the steps (if they are no files of their own), `entry` the workflow's first file.
     """
+    landings = Landings(steps)
     for step in steps:
         for node in step.node.walk():
             where = step.file or path
-            if node.kind == "goto" and landing(goto_target(node), steps) is None:
+            if node.kind == "goto" and landings.find(goto_target(node)) is None:
                 message = f"goto {goto_target(node)!r} leads nowhere: no step and no anchor has this name"
                 yield Note(where, node.line, message, "error")
             elif node.kind == "invoke-workflow":

@@ -20,7 +20,7 @@ from .instruction_steps import Instructions, read_instructions
 from .references import ENTRIES, References
 from .resolver import INSTALLED
 from .safe_yaml import load_yaml_with_lines
-from .step_files import read_step, step_number
+from .step_files import mentioned_steps, read_step, step_number
 from .step_order import in_order
 from .workflow_checks import refuse_errors, step_problems, variable_cycles
 from .workflow_tree import Note, Step, Workflow
@@ -29,10 +29,8 @@ _FOLLOW = re.compile(r"\b(?:follow|read|load|execute|run)\b", re.IGNORECASE)
 
 __all__ = ["read_workflow", "refuse_errors"]
 MAX_CHARACTERS = 4 << 20
-_STEP_MENTION = re.compile(r"[\w./{}-]*\b(?:step-[\w.-]+|[a-z]-\d+[a-z]?-[\w.-]+)\.md\b")
-_BODY_MENTION = re.compile(
-    r"(?:\./|\{skill-root\}/|snapshot:)?((?:[\w-]+/)*(?:workflow|instructions)[\w-]*\.(?:md|xml))\b"
-)
+_TOKEN = re.compile(r"[\w./{}-]++")
+_BODY = re.compile(r"^(?:workflow|instructions)[\w-]*\.(?:md|xml)$")
 
 
 def read_workflow(folder: str, files: Mapping[str, str]) -> Workflow:
@@ -198,15 +196,18 @@ class _Reading:
 
     def _onward(self, path: str, text: str) -> str:
         """The file that a text without steps of its own sends its reader to: "follow the instructions in ..."."""
-        for mention in _BODY_MENTION.finditer(text):
-            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), mention[1]))
-            told = _FOLLOW.search(text[text.rfind("\n", 0, mention.start()) + 1 : mention.start()])
+        for mention in _TOKEN.finditer(text):
+            written = mention[0].rstrip(".").removeprefix("{skill-root}/")
+            if not _BODY.match(posixpath.basename(written)):
+                continue
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), written))
+            told = _FOLLOW.search(text[max(0, mention.start() - 200) : mention.start()].rpartition("\n")[2])
             if told and target in self.files:
                 if target not in self.followed:
                     return target
                 if target != path:
                     line = text.count("\n", 0, mention.start()) + 1
-                    self._note(path, line, f"{posixpath.basename(path)} leads back to {mention[1]}", error=True)
+                    self._note(path, line, f"{posixpath.basename(path)} leads back to {written}", error=True)
         return ""
 
     def _finish(
@@ -244,9 +245,9 @@ class _Reading:
         if not groups:
             return []
         mentioned: list[str] = []
-        for mention in _STEP_MENTION.finditer(text):
+        for _, written in mentioned_steps(text):
             try:
-                target = self.references.find(mention[0].removeprefix("snapshot:"), self.folder)
+                target = self.references.find(written, self.folder)
             except InputError:
                 continue
             if target and posixpath.dirname(target) in groups and posixpath.dirname(target) not in mentioned:

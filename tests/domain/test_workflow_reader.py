@@ -178,7 +178,7 @@ def test_a_workflow_file_that_cannot_be_read_is_refused_with_file_and_line(yaml,
         ("instructions", "{installed_path}/none.md", "does not exist"),
         ("instructions", "{installed_path}/workflow.yaml", "names itself"),
         ("instructions", "false", "names no instructions"),
-        ("note_dir", "{note_dir}/x", "stands for itself"),
+        ("note_dir", "{note_dir}/x", "leads back to itself"),
     ],
 )
 def test_what_keeps_a_workflow_from_running_is_an_error_with_its_line(key, value, says):
@@ -247,6 +247,22 @@ def test_a_broken_frontmatter_or_customization_is_told():
     with pytest.raises(DocumentError) as caught:
         read_workflow("skills/say", {**SKILL, "_bmad/custom/say.toml": "[workflow]\nx = \n"})
     assert (caught.value.path, caught.value.line) == ("_bmad/custom/say.toml", 2)
+
+
+HOSTILE = {
+    "paths": "/a" * 200_000 + "step-", "steps": "step-" * 50_000, "labels": "[C] Continue " * 20_000,
+    "blanks": "# a" + " " * 200_000 + "b", "if": "- IF C" + " " * 200_000, "next": "# next\nfollow step-01-a.md\n" * 5_000,
+    "gotos": "<step n='1'>" + "<goto step='9'/>" * 10_000, "headings": "## Step 1: a\n<note>x</note>\n" * 5_000,
+    "keys": "---\n" + "".join(f"a{n}: '{{a{n + 1}}}'\n" for n in range(5_000)) + "---\n", "breaks": "\n" * 200_000,
+}  # fmt: skip
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_texts_do_not_hold_the_reader_up(name):
+    text = HOSTILE[name]
+    read_workflow("w", {"w/workflow.md": text, "w/steps/step-01-a.md": text})
+    read_workflow("w/note", {**NOTE, "w/note/instructions.md": text})
 
 
 @settings(deadline=None, max_examples=60)
