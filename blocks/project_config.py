@@ -138,6 +138,15 @@ def _keys_at(place: Place) -> list[str]:
     return list(model.model_fields)
 
 
+def key_lines(text: str) -> dict[Place, int]:
+    """The 1-based line of every key of a project file that is valid YAML."""
+    loader = _Loader(text)
+    try:
+        return _lines(loader.get_single_node())
+    finally:
+        loader.dispose()
+
+
 def config_text(config: ProjectConfig) -> str:
     """The settings as the text of a project file, defaults left out."""
     data = config.model_dump(mode="json", exclude_defaults=True)

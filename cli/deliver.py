@@ -140,7 +140,8 @@ def deliver_here(wish: Wish, *, plan_only: bool = False) -> None:
         else:
             from .summary import show_delivery
 
-            show_delivery(job, delivery, url)
+            kept = wish.keep or bool(job.environment.prefect_api_url)
+            show_delivery(job, delivery, url, kept=kept)
     code = {"done": 0, "already_done": 0, "waiting": 3}.get(delivery.status, 2)
     if code:
         raise typer.Exit(code)
@@ -178,14 +179,18 @@ def run_delivery(job: Job, *, quiet: bool = False) -> Delivery:
     from .progress import watching
 
     with watching(spool_folder(job.environment.home), job.until, quiet=quiet):
+        from prefect.logging.handlers import APILogHandler
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
         from storyloom.deployments.reaper import end_orphans
         from storyloom.flows.deliver_project import deliver_project
 
         end_orphans(job.project)
         # The heartbeat costs each synchronous flow a second at its end; a run in this process needs no zombie watch.
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            return deliver_project(job.project, job.brief, job.until)
+        try:
+            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+                return deliver_project(job.project, job.brief, job.until)
+        finally:
+            APILogHandler.flush()  # a server of our own ends soon: what is still queued would find nobody
 
 
 def _phase(name: str) -> Phase:

@@ -70,7 +70,7 @@ def run_demo(
             console.print(f"Prefect UI: {url.removesuffix('/api')}")
             started = time.monotonic()
             delivery = run_delivery(job)
-            show_delivery(job, delivery, url, console=console)
+            show_delivery(job, delivery, url, kept=keep, console=console)
             seconds = time.monotonic() - started
             if delivery.status in ("done", "already_done"):
                 finished.write_text(json.dumps({"seconds": seconds, "tip": delivery.tip}))

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from . import rehearse, report, workflow
+from . import config, rehearse, report, workflow
 
-GROUPS: dict[str, typer.Typer] = {"rehearse": rehearse.app, "report": report.app, "workflow": workflow.app}
+GROUPS: dict[str, typer.Typer] = {
+    "config": config.app,
+    "rehearse": rehearse.app,
+    "report": report.app,
+    "workflow": workflow.app,
+}

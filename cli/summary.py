@@ -24,7 +24,7 @@ WORDS = {
 }
 
 
-def show_delivery(job: Job, delivery: Delivery, url: str, *, console: Console | None = None) -> None:
+def show_delivery(job: Job, delivery: Delivery, url: str, *, kept: bool = True, console: Console | None = None) -> None:
     """Print the end of a delivery: phases, board, bill, where things are, and what to do next."""
     from storyloom.tasks.ports import ports_for
 
@@ -60,4 +60,5 @@ def show_delivery(job: Job, delivery: Delivery, url: str, *, console: Console | 
         if job.config.commands.start:
             console.print(f"Start it     cd {live} && {job.config.commands.start}", soft_wrap=True, markup=False)
     ui = url.removesuffix("/api")
-    console.print(f"Prefect UI   {ui}/runs  ·  {ui}/artifacts", soft_wrap=True)
+    note = "" if kept else "  (ends with this command; KEEP=1 or --keep leaves it up)"
+    console.print(f"Prefect UI   {ui}/runs  ·  {ui}/artifacts{note}", soft_wrap=True)

@@ -183,3 +183,18 @@ def test_the_plan_says_what_would_run_and_starts_nothing(repository: Path, tmp_p
     assert "docs/prd.md" in result.stdout
     assert "Nothing was started" in result.stdout
     assert not list(home.glob("projects/*/journal/*"))
+
+
+def test_config_explain_names_the_source_of_every_value(repository: Path):
+    import json
+
+    (repository / ".bmad").mkdir()
+    (repository / ".bmad" / "project-config.yaml").write_text("settings:\n  max_turns: 7\nagents:\n  mary: light\n")
+    result = storyloom("config", "explain", "--json", cwd=repository, ANTHROPIC_API_KEY="sk-very-secret")
+    found = {line["name"]: line for line in json.loads(result.stdout)}
+    assert (found["settings.max_turns"]["value"], found["settings.max_turns"]["source"]) == (7, "line 2")
+    assert found["agents"]["source"] == "line 3"
+    assert found["settings.auto_merge_prs"]["source"] == "default"
+    assert found["ANTHROPIC_API_KEY"]["value"] == "(set)"
+    assert "sk-very-secret" not in result.stdout
+    assert "settings.max_turns" in storyloom("config", "explain", "--changed", cwd=repository).stdout
