@@ -24,7 +24,7 @@ from storyloom.deployments.environment import (
     read_environment,
     spool_folder,
 )
-from storyloom.deployments.server import prefect_server
+from storyloom.deployments.server import drain, prefect_server
 from storyloom.domain.errors import ConfigError, InputError, ModelUnpriced, StorageFull
 from storyloom.domain.phases import BRIEF, Phase
 from storyloom.domain.ports import ProjectRef
@@ -179,7 +179,6 @@ def run_delivery(job: Job, *, quiet: bool = False) -> Delivery:
     from .progress import watching
 
     with watching(spool_folder(job.environment.home), job.until, quiet=quiet):
-        from prefect.logging.handlers import APILogHandler
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
         from storyloom.deployments.reaper import end_orphans
         from storyloom.flows.deliver_project import deliver_project
@@ -190,7 +189,7 @@ def run_delivery(job: Job, *, quiet: bool = False) -> Delivery:
             with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
                 return deliver_project(job.project, job.brief, job.until)
         finally:
-            APILogHandler.flush()  # a server of our own ends soon: what is still queued would find nobody
+            drain()  # a server of our own ends soon: what is still queued would find nobody
 
 
 def _phase(name: str) -> Phase:

@@ -21,6 +21,7 @@ from storyloom.domain.errors import InputError, StoryloomError
 from .environment import prefect_settings
 
 START_SECONDS = 120.0
+DRAIN_SECONDS = 5.0
 PR_SET_PDEATHSIG = 1
 
 
@@ -148,6 +149,15 @@ def prefect_server(home: Path, port: int = 0, *, keep: bool = False) -> Iterator
         raise
     if not keep:
         stop_child(process)
+
+
+def drain() -> None:
+    """Send the logs and events that this process still holds for the server."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=DRAIN_SECONDS)
 
 
 def _running(note: Path) -> str | None:
