@@ -7,6 +7,7 @@ Output goes to a file, never a pipe, so that a flood fills neither our memory no
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import select
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import psutil
-from storyloom.domain.errors import SandboxError
+from storyloom.domain.errors import InputError, SandboxError
 from storyloom.domain.ports import CommandResult, Limits
 
 from .cgroups import Cgroup
@@ -77,6 +78,10 @@ def run_bounded(
             )
         except FileNotFoundError as error:
             raise SandboxError(f"{error.filename} does not exist.") from error
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise
+            raise SandboxError("The command is too long.", remedy="Write it to a file and run that.") from error
         watch = _Watch(process, limits, output, watched, cgroup)
         try:
             hit = watch.until_end(started)
@@ -175,6 +180,19 @@ class _Watch:
             if _written(self.watched, self.since - 1.0) > self.limits.disk_bytes:
                 return "disk_bytes"
         return ""
+
+
+def shell_arguments(command: str | Sequence[str]) -> list[str]:
+    """The arguments that run a command: a string by the shell, a sequence as it is.
+
+    Raises:
+        InputError: no process can be given these arguments.
+    """
+    arguments = ["/bin/bash", "-c", command] if isinstance(command, str) else list(command)
+    for argument in arguments:
+        if "\0" in argument or any(0xD800 <= ord(sign) <= 0xDFFF for sign in argument):
+            raise InputError(f"{ascii(argument)[:80]}: a command holds no NUL and only whole signs.")
+    return arguments
 
 
 def clean_text(data: bytes) -> str:

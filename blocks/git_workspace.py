@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from storyloom.domain.errors import GitError, MergeConflict, RepositoryError, UnsafePath
+from storyloom.domain.errors import GitError, InputError, MergeConflict, RepositoryError, UnsafePath
 from storyloom.domain.ports import DiffStat
 from storyloom.domain.safe_paths import check_path
 
@@ -20,6 +21,7 @@ from .git_worktrees import Worktrees, open_up, remove_tree, require_commit
 INTEGRATION = "integration"
 GITLINK = "160000"
 TRAILER = "Op-Id"
+ODD = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")  # in a file's name: control signs, "\", bytes that are no UTF-8
 OP_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
@@ -134,7 +136,8 @@ class GitWorkspace:
         """Commit everything in the worktree and return the commit id; HEAD's when nothing changed.
 
         Raises:
-            UnsafePath: a repository inside of the worktree would be recorded as a submodule; nothing was committed.
+            UnsafePath: a repository inside of the worktree would be recorded as a submodule, or a new file's name is
+                not UTF-8 or not safe on every system; nothing was committed.
         """
         git = self._trees.at(worktree)
         head = require_commit(git, None)
@@ -142,10 +145,11 @@ class GitWorkspace:
             self._add_all(git)
             changed = git.run("diff-index", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", head).stdout
             fields = os.fsdecode(changed).split("\0")
-            if links := [
-                path for entry, path in zip(fields[::2], fields[1::2], strict=False) if entry.split(" ")[1] == GITLINK
-            ]:
+            entries = [(*entry.split(" "), path) for entry, path in zip(fields[::2], fields[1::2], strict=False)]
+            if links := [path for _, mode, *_, path in entries if mode == GITLINK]:
                 raise _nested(links)
+            if odd := [path for *_, status, path in entries if status == "A" and ODD.search(path)]:
+                raise _unsafe_name(odd)
         except (GitError, UnsafePath):
             git.run("reset", "-q", "--mixed")
             raise
@@ -177,7 +181,7 @@ class GitWorkspace:
         try:
             git.run("rebase", "-q", "--no-autostash", "--no-fork-point", "--empty=drop", target)
         except GitError as error:
-            unmerged = git.text("diff", "--name-only", "--diff-filter=U", "-z", "--ignore-submodules=all")
+            unmerged = _text(git.run("diff", "--name-only", "--diff-filter=U", "-z", "--ignore-submodules=all"))
             if (git.git_dir / "rebase-merge").exists():
                 git.run("rebase", "--abort")
             if require_commit(git, None) != before:
@@ -206,7 +210,7 @@ class GitWorkspace:
             merged = git.run(
                 "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", tip, theirs, codes=(0, 1)
             )
-            tree, *files = os.fsdecode(merged.stdout).rstrip("\0").split("\0")
+            tree, *files = _text(merged).rstrip("\0").split("\0")
             if merged.returncode:
                 names = tuple(sorted(set(files)))
                 raise MergeConflict(f"{', '.join(names)}: changed both here and on {self._branch}.", files=names)
@@ -221,9 +225,11 @@ class GitWorkspace:
 
         Raises:
             UnsafePath: a path leaves the worktree; nothing was changed.
+        InputError: a text cannot be written as UTF-8; nothing was changed.
         """
         for path in files:
             check_path(path, writing=False)
+        texts = {path: _encoded(path, text) for path, text in files.items() if text is not None}
         with self._trees.lock(), self._scratch() as scratch:
             if done := self.find_op(op_id):
                 return done
@@ -236,7 +242,7 @@ class GitWorkspace:
                 if text is None:
                     lines.append(f"0 {'0' * len(tip)}\t{path}")
                     continue
-                blob = git.text("hash-object", "-w", "--stdin", "--no-filters", stdin=text.encode())
+                blob = git.text("hash-object", "-w", "--stdin", "--no-filters", stdin=texts[path])
                 lines.append(f"{self._mode(git, tip, path)} {blob}\t{path}")
             git.run("update-index", "-z", "--index-info", stdin=os.fsencode("\0".join([*lines, ""])), env=index)
             tree = git.text("write-tree", env=index)
@@ -328,7 +334,7 @@ class GitWorkspace:
         """Files and lines changed between two commits; a binary file counts no lines."""
         git = self._trees.repository()
         pair = (git.commit(base), git.commit(head))
-        out = git.text("diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", *pair, "--")
+        out = _text(git.run("diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", *pair, "--"))
         rows = [entry.split("\t", 2) for entry in out.split("\0") if entry]
         return DiffStat(
             files=tuple(row[2] for row in rows),
@@ -339,7 +345,7 @@ class GitWorkspace:
     def files(self, commit: str) -> list[str]:
         """Paths tracked at a commit, sorted."""
         git = self._trees.repository()
-        out = git.text("ls-tree", "-r", "-z", "--name-only", "--full-tree", git.commit(commit))
+        out = _text(git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", git.commit(commit)))
         return sorted(path for path in out.split("\0") if path)
 
     def read(self, commit: str, path: str) -> str | None:
@@ -380,6 +386,8 @@ class GitWorkspace:
         except GitError as error:
             if "does not have a commit checked out" in error.message:
                 raise _nested(re.findall(r"'([^']+)/' does not have a commit", error.message)) from error
+            if refused := re.findall(r"[Ii]nvalid path '([^']*)'", error.message):
+                raise _unsafe_name(refused) from error
             if "Permission denied" not in error.message:
                 raise
             assert git.work_tree is not None
@@ -440,16 +448,34 @@ class GitWorkspace:
             remove_tree(folder)
 
 
+def _text(done: subprocess.CompletedProcess[bytes]) -> str:
+    return done.stdout.decode(errors="replace")
+
+
 def _plain(message: str) -> str:
     """A commit message whose text cannot pass for one of our trailers."""
     text = message.replace("\0", "").strip() or "Checkpoint"
     return re.sub(rf"(?im)^(\s*){TRAILER}\s*:", rf"\1{TRAILER} (quoted):", text) + "\n"
 
 
+def _encoded(path: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: the text cannot be written as UTF-8 (sign {error.start}).") from None
+
+
 def _with_op(message: str, op_id: str) -> str:
     if OP_ID.fullmatch(op_id) is None:
         raise GitError(f"{op_id!r} is no operation id.", remedy="Use up to 200 printable ASCII characters.")
     return f"{_plain(message)}\n{TRAILER}: {op_id}\n"
+
+
+def _unsafe_name(paths: list[str]) -> UnsafePath:
+    return UnsafePath(
+        f"{', '.join(map(ascii, paths[:5]))}: a file's name that not every system can hold; it cannot be committed.",
+        remedy="Rename or remove it.",
+    )
 
 
 def _nested(paths: list[str]) -> UnsafePath:

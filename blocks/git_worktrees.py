@@ -244,8 +244,9 @@ def remove_tree(path: Path) -> None:
 
 def open_up(folder: Path) -> None:
     """Give ourselves read and write permission on everything below a folder, without following links."""
+    folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
     for parent, folders, files in os.walk(folder, followlinks=False, topdown=True):
-        for name in (".", *folders):
+        for name in folders:
             path = os.path.join(parent, name)  # noqa: PTH118
             if not os.path.islink(path):  # noqa: PTH114
                 os.chmod(path, os.stat(path).st_mode | stat.S_IRWXU)  # noqa: PTH101, PTH116

@@ -18,11 +18,10 @@ from pathlib import Path
 from storyloom.domain.errors import InputError
 from storyloom.domain.ports import HealthCheck, Limits, Sandbox, Workspace
 
-from .atomic_files import sync_folder
+from .atomic_files import sync_folder, write_atomic
 from .disk import storage_errors
 
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
-COMMIT_FILE = ".storyloom-commit"
 
 
 class LocalRelease:
@@ -74,7 +73,7 @@ class LocalRelease:
                 _remove(left)
             try:
                 self._workspace.export(commit, str(unfinished))
-                (unfinished / COMMIT_FILE).write_text(commit + "\n")
+                write_atomic(self.folder / "commits" / release, commit + "\n")
                 _make_read_only(unfinished)
                 unfinished.chmod(0o755)  # a folder must be writable to be renamed
                 unfinished.rename(path)
@@ -124,6 +123,7 @@ class LocalRelease:
         removed = [name for name in old if name not in kept]
         for name in removed:
             _remove(self._path(name))
+            (self.folder / "commits" / name).unlink(missing_ok=True)
         return sorted(removed)
 
     def _path(self, release: str) -> Path:
@@ -133,7 +133,7 @@ class LocalRelease:
 
     def _commit_of(self, release: str) -> str:
         try:
-            return (self._path(release) / COMMIT_FILE).read_text().strip()
+            return (self.folder / "commits" / release).read_text().strip()
         except FileNotFoundError:
             return ""
 

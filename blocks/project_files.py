@@ -15,7 +15,7 @@ import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from storyloom.domain.errors import InputError, RepositoryError, UnsafePath
+from storyloom.domain.errors import GitError, InputError, RepositoryError, UnsafePath
 from storyloom.domain.ports import SearchHit
 from storyloom.domain.safe_paths import check_path, protection
 
@@ -85,7 +85,10 @@ class ProjectFiles:
             StorageFull: the old file is intact.
         """
         parts = check_path(path, planned=self._planned)
-        data = text.encode(errors="surrogatepass")
+        try:
+            data = text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{path}: the text cannot be written as UTF-8 (sign {error.start}).") from None
         if len(data) > WRITE_BYTES:
             raise InputError(f"{path}: a text of {len(data)} bytes; at most {WRITE_BYTES} are written.")
         with storage_errors(self.root / path):
@@ -151,7 +154,7 @@ class ProjectFiles:
         Raises:
             UnsafePath: the path is not safe.
         """
-        start = self._start(path)
+        start, depth = self._start(path), max(1, depth)
         found = set()
         for file in self._files(start):
             below = file[len(start) :].split("/")
@@ -166,10 +169,6 @@ class ProjectFiles:
             UnsafePath: the path is not safe.
             InputError: the pattern is not a regular expression, or took more than ten seconds.
         """
-        try:
-            re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise InputError(f"{pattern!r} is not a regular expression: {error}.") from None
         start = path if path != "." and self._is_file(path) else ""
         files = [start] if start else sorted(self._files(self._start(path)))
         if PLAIN.fullmatch(pattern):
@@ -208,7 +207,10 @@ class ProjectFiles:
         if done.returncode:
             said = done.stderr.strip().splitlines()[-1:]
             raise InputError(f"The search for {pattern!r} failed: {' '.join(said)}")
-        return [(name, line, text) for name, line, text in json.loads(done.stdout)]
+        answer = json.loads(done.stdout)
+        if isinstance(answer, str):
+            raise InputError(f"{pattern!r} is not a regular expression: {answer}.")
+        return [(name, line, text) for name, line, text in answer]
 
     def _start(self, path: str) -> str:
         """The prefix of all paths below a folder, "" for the root.
@@ -230,19 +232,18 @@ class ProjectFiles:
         for number, name in enumerate(shown):
             if number >= ENTRIES:
                 return
-            if not protection(name, writing=False) and name.startswith(start):
+            if not protection(name, writing=False) and name.startswith(start) and name.isprintable():
                 with contextlib.suppress(OSError):
                     if stat.S_ISREG((self.root / name).lstat().st_mode):
                         yield name
 
     def _known_to_git(self, start: str) -> builtins.list[str] | None:
-        try:
-            place = locate(self.root)
-        except (RepositoryError, OSError):
-            return None
-        git = Git(place.git_dir, self.root)
         below = ["--", start.rstrip("/")] if start else []
-        out = git.text("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", *below)
+        try:
+            git = Git(locate(self.root).git_dir, self.root)
+            out = git.text("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", *below)
+        except (RepositoryError, GitError, OSError):
+            return None
         return [name for name in out.split("\0") if name]
 
     def _walk(self, start: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ import psutil
 from storyloom.domain.errors import SandboxError, SandboxMissing
 from storyloom.domain.ports import CommandResult, Limits, SandboxProbe
 
-from .bounded_process import run_bounded
+from .bounded_process import run_bounded, shell_arguments
 from .cgroups import make_cgroup, sweep_cgroups
 from .disk import storage_errors
 from .sandbox_chain import HOST, Chain, bind_project, bwrap_arguments, host_arguments, limit_arguments
@@ -135,7 +135,7 @@ class BubblewrapSandbox:
         if not self._known.ok:
             remedy = self._known.remedy or "Set `sandbox: none` to run without one, at your own risk."
             raise SandboxMissing(f"No sandbox works here: {self._known.detail}", remedy=remedy)
-        argv = ["/bin/bash", "-c", command] if isinstance(command, str) else list(command)
+        argv = shell_arguments(command)
         return self._run(argv, Path(worktree).absolute(), limits, env or {}, writable=writable)
 
     def sweep(self) -> list[str]:
@@ -167,7 +167,10 @@ class BubblewrapSandbox:
             chain.bind(folder)
         if self._uid and (writable or worktree.stat().st_mode & 0o5 != 0o5):
             with storage_errors(worktree):
+                require_own_folder(worktree, self._uid)
                 give(worktree, self._uid)
+        if writable:  # a command before this one may have locked itself out
+            worktree.chmod(worktree.stat().st_mode | stat.S_IRWXU)
         bind_project(chain, worktree, writable=writable)
         inner = bwrap_arguments(chain, worktree, self._toolchain, limits, env, self._network)
         if len(chain.hidden) > POINTS:
@@ -231,13 +234,27 @@ exit 0
 """
 
 
+def require_own_folder(folder: Path, uid: int) -> None:
+    """Pass for a folder that root may give away: a project's, not one of the system's or of another user's.
+
+    Raises:
+        SandboxError: it is none.
+    """
+    owner = folder.lstat().st_uid
+    if len(folder.parts) <= 2 or owner not in (os.geteuid(), uid) or folder == Path.home():
+        raise SandboxError(
+            f"{folder} is not a project's own folder: as root its files would be given to user {uid}.",
+            remedy="Work in a worktree, or run as the user to whom the folder belongs.",
+        )
+
+
 def give(folder: Path, uid: int) -> None:
-    """Give a folder and all below it to a user, links themselves instead of what they point at, `.git` left out.
+    """Give what is ours in a folder to a user, links themselves instead of what they point at, `.git` left out.
 
     A file that has a second name elsewhere is left alone: the other name may be outside of the folder.
     """
-    waiting = [str(folder)]
-    if folder.lstat().st_uid != uid:
+    ours, waiting = os.geteuid(), [str(folder)]
+    if folder.lstat().st_uid == ours:
         os.chown(folder, uid, uid, follow_symlinks=False)
     while waiting:
         for entry in os.scandir(waiting.pop()):
@@ -245,7 +262,7 @@ def give(folder: Path, uid: int) -> None:
                 continue
             told = entry.stat(follow_symlinks=False)
             shared = stat.S_ISREG(told.st_mode) and told.st_nlink > 1
-            if told.st_uid != uid and not shared:
+            if told.st_uid == ours and not shared:
                 os.chown(entry.path, uid, uid, follow_symlinks=False)
             if stat.S_ISDIR(told.st_mode):
                 waiting.append(entry.path)

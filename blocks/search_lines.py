@@ -1,7 +1,8 @@
 """Which lines of these files match a pattern?  A program of its own, so that a pattern that never ends can be ended.
 
 Standard input: a JSON object with root, paths, pattern, limit, line_signs and file_bytes. Standard output: a JSON list
-of [path, line, text]. Run by its path, isolated: it imports nothing of ours.
+of [path, line, text], or a text that says what is wrong with the pattern. Run by its path, isolated: it imports nothing
+of ours.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ def _text(root: str, path: str, file_bytes: int) -> str:
 def main() -> None:
     """Answer one request."""
     resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-    json.dump(lines_matching(**json.load(sys.stdin)), sys.stdout)
+    try:
+        json.dump(lines_matching(**json.load(sys.stdin)), sys.stdout)
+    except (re.error, RecursionError, OverflowError) as error:
+        json.dump(str(error), sys.stdout)
 
 
 if __name__ == "__main__":

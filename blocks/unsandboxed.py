@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from storyloom.domain.ports import CommandResult, Limits, SandboxProbe
 
-from .bounded_process import run_bounded
+from .bounded_process import run_bounded, shell_arguments
 from .cgroups import make_cgroup
 from .sandbox_chain import limit_arguments
 from .toolchain import SYSTEM_PATH, Toolchain, running_toolchain
@@ -43,7 +43,7 @@ class UnsandboxedRunner:
         writable: bool = True,
     ) -> CommandResult:
         """Run `command` (a string goes to `bash -c`) with `worktree` as its folder."""
-        argv = ["/bin/bash", "-c", command] if isinstance(command, str) else list(command)
+        argv = shell_arguments(command)
         cgroup = make_cgroup(limits.memory_bytes, limits.processes + 8) if self._use_cgroup else None
         home = tempfile.mkdtemp(prefix="storyloom-home-")
         variables = {

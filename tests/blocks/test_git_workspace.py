@@ -1,12 +1,13 @@
 """Stories become commits, and the person's checkout stays as it was."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from storyloom.blocks.git_workspace import GitWorkspace
-from storyloom.domain.errors import GitError, MergeConflict, RepositoryError, UnsafePath
+from storyloom.domain.errors import GitError, InputError, MergeConflict, RepositoryError, UnsafePath
 from storyloom.domain.ports import Workspace
 
 from .conftest import git
@@ -123,6 +124,71 @@ def test_a_repository_inside_a_worktree_is_refused_and_nothing_is_committed(work
     assert workspace.head(workspace.path("1-1")) == commit
     workspace.reset(workspace.path("1-1"), commit)
     assert not inner.exists()
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"a\nb", b"git~1", b".GIT", b"a\\..\\b", b"\x1b[2J"])
+def test_a_file_name_that_is_no_plain_text_is_refused_until_it_is_gone(workspace: GitWorkspace, name: bytes):
+    base = workspace.tip()
+    tree = workspace.open("1-1", "storyloom/1-1", base)
+    Path(tree, "good").write_text("x")
+    odd = os.fsencode(tree) + b"/" + name
+    if name == b".GIT":
+        Path(os.fsdecode(odd)).mkdir()
+        odd += b"/config"
+    Path(os.fsdecode(odd)).write_text("x")
+    with pytest.raises(UnsafePath, match=r"Rename"):
+        workspace.checkpoint(tree, "Odd")
+    assert workspace.head(tree) == base
+    Path(os.fsdecode(odd)).unlink()
+    assert workspace.files(workspace.checkpoint(tree, "Good")) == ["README.md", "app.py", "good", "run.sh"]
+
+
+def test_a_change_whose_time_was_set_back_is_seen(workspace: GitWorkspace, repository: Path, story: Story):
+    git(repository, "config", "core.trustctime", "false")
+    git(repository, "config", "core.checkStat", "minimal")
+    story("1-1", x="aaaa")
+    file = Path(workspace.path("1-1"), "x")
+    before = file.stat()
+    file.write_text("bbbb")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert workspace.read(workspace.checkpoint(workspace.path("1-1"), "Hidden"), "x") == "bbbb"
+
+
+def test_files_are_never_committed_through_a_link(workspace: GitWorkspace, tmp_path: Path):
+    tree = Path(workspace.open("1-1", "storyloom/1-1", workspace.tip()))
+    (tmp_path / "outside").mkdir()
+    (tree / "docs").symlink_to(tmp_path / "outside")
+    (tree / "board.yaml").symlink_to(tmp_path / "outside/board")
+    workspace.merge(workspace.checkpoint(str(tree), "Links"), "Merge", "m")
+    workspace.commit_files({"docs/board.yaml": "x", "board.yaml": "y"}, "Board", "b")
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert not Path(workspace.integration(), "docs").is_symlink()
+    assert Path(workspace.integration(), "board.yaml").read_text() == "y"
+
+
+def test_a_text_that_is_none_is_not_committed(workspace: GitWorkspace):
+    tip = workspace.tip()
+    with pytest.raises(InputError, match="UTF-8"):
+        workspace.commit_files({"x": "a\ud800"}, "m", "op")
+    assert workspace.tip() == tip
+
+
+def test_settings_of_the_repository_do_not_change_what_we_see(repository: Path, workspace: GitWorkspace, story: Story):
+    for key, value in {
+        "trailer.separators": "=", "log.showSignature": "true", "diff.noprefix": "true", "diff.mnemonicPrefix": "true",
+        "diff.external": "false", "diff.relative": "true", "color.ui": "always", "commit.gpgSign": "true",
+        "rebase.backend": "apply", "core.autocrlf": "false", "core.commentChar": "S", "core.quotePath": "true",
+        "gpg.program": "false", "merge.ff": "only", "rebase.autoSquash": "true", "grep.patternType": "perl",
+        "user.useConfigOnly": "true", "status.showUntrackedFiles": "no", "log.follow": "true",
+    }.items():  # fmt: skip
+        git(repository, "config", key, value)
+    base = workspace.tip()
+    first, second = story("1-1", base, a="1"), story("1-2", base, ü="2")
+    merged = workspace.merge(first, "Merge", "merge:1-1")
+    assert GitWorkspace(repository, Path(workspace.path("x")).parents[1]).find_op("merge:1-1") == merged
+    assert second != workspace.rebase(workspace.path("1-2"), merged)
+    assert "diff --git a/ü b/ü" in workspace.diff(base, second)
+    assert workspace.stat(base, second).files == ("ü",)
 
 
 def test_a_merge_happens_once_however_often_it_is_asked_for(workspace: GitWorkspace, story: Story):

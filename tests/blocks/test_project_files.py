@@ -90,6 +90,9 @@ def test_what_is_no_text_is_refused_with_the_reason(files: ProjectFiles):
     for path, reason in (("latin", "UTF-8"), ("binary", "NUL"), ("large", "bytes"), ("deep", "folder")):
         with pytest.raises(InputError, match=reason):
             files.read(path)
+    with pytest.raises(InputError, match="UTF-8"):
+        files.write("lone", "a\ud800")
+    assert not files.exists("lone")
     with pytest.raises(InputError, match="at most"):
         files.write("large2", "x" * (5 << 20))
 
@@ -125,6 +128,7 @@ def test_a_listing_goes_down_as_far_as_asked_and_not_through_links(files: Projec
     assert files.list(".", 2) == [".hidden", "a/", "a/b/", "hard", "plain.txt"]
     assert files.list("a", 3) == ["a/b/", "a/b/c/", "a/b/c/d.txt"]
     assert files.list("nothing") == []
+    assert files.list("a", 0) == ["a/b/"]
     with pytest.raises(UnsafePath):
         files.list("link")
 
@@ -139,6 +143,8 @@ def test_what_git_ignores_is_neither_listed_nor_searched(files: ProjectFiles):
     assert "src/x.py" in files.list()
     assert [hit.path for hit in files.search("needle")] == ["src/x.py"]
     assert ".git/" not in files.list()
+    (files.root / ".git/HEAD").write_text("broken")
+    assert "src/x.py" in files.list()
 
 
 @pytest.mark.parametrize("pattern", ["needle", r"n[e]{2}dle\b", "^needle$"])
@@ -158,8 +164,9 @@ def test_a_pattern_that_never_ends_is_ended(files: ProjectFiles, monkeypatch: py
     files.write("a.txt", "a" * 60 + "!")
     with pytest.raises(InputError, match="took more than"):
         files.search("(a+)+$")
-    with pytest.raises(InputError, match="not a regular expression"):
-        files.search("(")
+    for pattern in ("(", "a{99999999999}", "(" * 5000 + ")" * 5000):
+        with pytest.raises(InputError, match=r"not a regular expression|failed"):
+            files.search(pattern)
 
 
 def test_a_folder_swapped_for_a_link_never_leads_out(files: ProjectFiles):

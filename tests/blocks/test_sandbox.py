@@ -14,7 +14,7 @@ from storyloom.blocks.git_workspace import GitWorkspace
 from storyloom.blocks.sandbox import CANARIES, BubblewrapSandbox, give
 from storyloom.blocks.toolchain import Toolchain, python_toolchain
 from storyloom.blocks.unsandboxed import UnsandboxedRunner
-from storyloom.domain.errors import SandboxError, SandboxMissing
+from storyloom.domain.errors import InputError, SandboxError, SandboxMissing
 from storyloom.domain.ports import Limits, Sandbox, SandboxProbe
 
 from .conftest import git
@@ -210,6 +210,29 @@ def test_memory_is_measured(sandbox: BubblewrapSandbox, folder: str):
 def test_a_folder_that_is_none_is_told(sandbox: BubblewrapSandbox, tmp_path: Path):
     with pytest.raises(SandboxError, match="not a folder"):
         sandbox.run("true", str(tmp_path / "nothing"), LIMITS)
+
+
+@pytest.mark.parametrize("command", ["echo a\0b", "echo \ud800", ["printf", "\0"]])
+def test_a_command_that_no_process_can_be_given_is_refused(sandbox: BubblewrapSandbox, folder: str, command):
+    for runner in (sandbox, UnsandboxedRunner()):
+        with pytest.raises(InputError, match="whole signs"):
+            runner.run(command, folder, LIMITS)
+
+
+def test_a_command_that_is_too_long_is_told(sandbox: BubblewrapSandbox, folder: str):
+    for runner in (sandbox, UnsandboxedRunner()):
+        with pytest.raises(SandboxError, match="too long"):
+            runner.run("echo " + "x" * 200_000, folder, LIMITS)
+
+
+def test_root_gives_away_no_folder_of_the_systems_or_of_other_users(sandbox: BubblewrapSandbox, tmp_path: Path):
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    os.chown(tmp_path, 4321, 4321)
+    for place, owner in (("/", 0), ("/etc", 0), (str(tmp_path), 4321)):
+        with pytest.raises(SandboxError, match="own folder"):
+            sandbox.run("true", place, LIMITS)
+        assert Path(place).stat().st_uid == owner
 
 
 def test_many_run_at_once(sandbox: BubblewrapSandbox, tmp_path: Path):

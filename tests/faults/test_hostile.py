@@ -135,7 +135,7 @@ def test_permissions_taken_away_do_not_stop_a_checkpoint_or_a_reset(
 ):
     base = workspace.tip()
     tree = workspace.open("1-1", "storyloom/1-1", base)
-    spoil = "mkdir -p d/e; echo x > d/e/f; echo y > locked; chmod 000 locked d/e; chmod 500 d"
+    spoil = "mkdir -p d/e; echo x > d/e/f; echo y > locked; chmod 000 locked d/e; chmod 500 d; chmod 000 ."
     sandbox.run(spoil, tree, TIGHT)
     commit = workspace.checkpoint(tree, "Spoiled")
     assert workspace.read(commit, "locked") == "y\n"
