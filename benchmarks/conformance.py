@@ -21,7 +21,7 @@ from storyloom.blocks.workflow_library import WorkflowLibrary
 from storyloom.domain import frontmatter
 from storyloom.domain.agent_reader import agent_problems
 from storyloom.domain.customization import load_toml
-from storyloom.domain.errors import DocumentError
+from storyloom.domain.errors import DocumentError, InputError
 from storyloom.domain.instruction_scanner import leaf_spans, scan
 from storyloom.domain.safe_yaml import load_yaml
 from storyloom.domain.static_references import static_references
@@ -62,6 +62,7 @@ def measure(folder: Path, *, run: bool = False) -> Figures:
     read_files(library, figures)
     workflows = read_workflows(library, figures)
     count_references(library, workflows, figures)
+    count_offers(library, figures)
     figures.agents = len(library.agents)
     figures.problems += [f"{n.path}:{n.line}: {n.message}" for n in library.agent_notes]
     figures.conditions = count_conditions(library)
@@ -140,6 +141,23 @@ def count_references(library: WorkflowLibrary, workflows: dict[str, Workflow], f
             figures.resolved += bool(reference.found)
             if not reference.found:
                 figures.problems.append(f"{reference.where}: {reference.written} does not exist")
+
+
+def count_offers(library: WorkflowLibrary, figures: Figures) -> None:
+    """Look up every workflow and file that an agent's menu names outright."""
+    for agent in library.agents:
+        for item in agent.menu:
+            outright = item.kind in ("workflow", "exec", "skill") and item.target != "todo"
+            if not outright or "{" in item.target.replace("{project-root}", "").replace("{project_root}", ""):
+                continue
+            try:
+                found = library.references.find_workflow(item.target, agent.path.rpartition("/")[0])
+            except InputError:
+                found = None
+            figures.references += 1
+            figures.resolved += bool(found)
+            if not found:
+                figures.problems.append(f"{agent.path}: {item.trigger}: {item.target} does not exist")
 
 
 def count_conditions(library: WorkflowLibrary) -> dict[str, int]:

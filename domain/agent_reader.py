@@ -61,7 +61,7 @@ def agent_problems(path: str, text: str) -> tuple[Note, ...]:
 def find_agents(files: Mapping[str, str]) -> tuple[str, ...]:
     """The first files of all agents among `files`, sorted."""
     found = []
-    for path, text in files.items():
+    for path in files:
         name, parts = posixpath.basename(path), path.split("/")
         if name.endswith(".agent.yaml"):
             aside = {"fixtures", "templates", "data", "reference", "node_modules"}.intersection(parts)
@@ -71,7 +71,7 @@ def find_agents(files: Mapping[str, str]) -> tuple[str, ...]:
         elif (
             name.endswith(".md")
             and "agents" in parts
-            and re.search(r"^[ \t]*<agent\s[^<>]*\bname=", text, re.MULTILINE)
+            and re.search(r"^[ \t]*<agent\s[^<>]*\bname=", files[path], re.MULTILINE)
         ):
             found.append(path)
     return tuple(sorted(found))

@@ -58,11 +58,15 @@ class References:
             ) from None
 
     def find_workflow(self, written: str, folder: str) -> str | None:
-        """As `find`, for a workflow: also by its folder, or by a skill's name. The path of its first file."""
+        """As `find`, for a workflow: also by its folder, or by a skill's name. The path of its first file.
+
+        A first file that is not there stands for its folder: upstream turned workflow.yaml into workflow.md.
+        """
         path = written.strip().strip("'\"`").rstrip("/")
         found = self.find(path, folder)
-        for entry in () if found else ENTRIES:
-            found = found or self.find(f"{path}/{entry}", folder)
+        place = path.rpartition("/")[0] if posixpath.basename(path) in ENTRIES else path
+        for entry in () if found or not place else ENTRIES:
+            found = found or self.find(f"{place}/{entry}", folder)
         if found is None and re.fullmatch(r"[a-z0-9-]+", path):
             found = self._ending(f"{path}/SKILL.md")
         return found

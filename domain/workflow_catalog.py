@@ -81,19 +81,19 @@ def _entries(files: Mapping[str, str]) -> Iterable[str]:
             main = [] if _name(main[0]) in skills else main
             skills.add(posixpath.basename(folder))
         yield from main
-        yield from (p for p in paths if posixpath.basename(p) not in _RANK and _is_workflow(p, files[p], folder))
+        yield from (p for p in paths if posixpath.basename(p) not in _RANK and _is_workflow(p, files, folder))
 
 
-def _is_workflow(path: str, text: str, folder: str) -> bool:
+def _is_workflow(path: str, files: Mapping[str, str], folder: str) -> bool:
     """Whether a file of another name is a workflow: one of several in a folder, one below its parent's, or a task."""
     base = posixpath.basename(path)
     if _NAMED.match(base) and "template" not in base and posixpath.basename(folder) != "agents":
-        return path.endswith(".xml") or re.search(r"\A(?:---\s*\n)?(?:.*\n){0,9}?name:", text) is not None
+        return path.endswith(".xml") or re.search(r"\A(?:---\s*\n)?(?:.*\n){0,9}?name:", files[path]) is not None
     if path.endswith((".yaml", ".yml")):
-        return all(re.search(rf"^{key}:", text, re.MULTILINE) for key in ("instructions", "name"))
+        return all(re.search(rf"^{key}:", files[path], re.MULTILINE) for key in ("instructions", "name"))
     if posixpath.basename(folder) == "tasks" and path.endswith((".xml", ".md")):
         return True
-    return path.endswith(".xml") and re.match(r"<task[\s>]", _after_comments(text)) is not None
+    return path.endswith(".xml") and re.match(r"<task[\s>]", _after_comments(files[path])) is not None
 
 
 def _after_comments(text: str) -> str:

@@ -48,6 +48,7 @@ def test_an_installed_file_is_found_at_its_own_place():
         ("{project-root}/_bmad/bmm/workflows/plan", f"{HOME}/workflow.yaml"),
         ("{project-root}/_bmad/bmm/workflows/status/", "src/modules/bmm/workflows/status/workflow.md"),
         ("{project-root}/_bmad/bmm/workflows/plan/workflow.yaml", f"{HOME}/workflow.yaml"),
+        ("{project-root}/_bmad/bmm/workflows/status/workflow.yaml", "src/modules/bmm/workflows/status/workflow.md"),
         ("bmad-prd", "src/skills/bmad-prd/SKILL.md"),
         ("bmad-none", None),
     ],
