@@ -135,8 +135,11 @@ def _list(path: str, depth: int, bench: Bench) -> Done:
     if where != "." and not bench.files.exists(where):
         return Done(f"There is no folder {where}.", ok=False)
     names = bench.files.list(where, depth)
+    if not names:
+        is_file = where != "." and bench.files.read(where) is not None
+        return Done(f"{where} is a file: read it.", ok=False) if is_file else Done(f"{where} is empty.")
     more = f"\n… {len(names) - LISTED} more; name a folder or a smaller depth." if len(names) > LISTED else ""
-    return Done("\n".join(names[:LISTED]) + more if names else f"{where} is empty.")
+    return Done("\n".join(names[:LISTED]) + more)
 
 
 def _read(action: ReadFile, bench: Bench) -> Done:
@@ -164,7 +167,7 @@ def _search(pattern: str, path: str, bench: Bench) -> Done:
     where = _inside(path)
     hits = bench.files.search(pattern, where, limit=FOUND + 1)
     if not hits:
-        return Done(f"No line matches {pattern!r} in {where}.")
+        return Done(f"No line matches {pattern!r}" + (f" in {where}." if where != "." else "."))
     rows = [f"{hit.path}:{hit.line}: {_cut(hit.text, LINE_SIGNS)}" for hit in hits[:FOUND]]
     return Done(
         "\n".join([*rows, *([f"… more than {FOUND} lines match: narrow it down."] if len(hits) > FOUND else [])])
