@@ -108,13 +108,15 @@ def decide(condition: str, facts: Facts) -> Verdict:
     text = " ".join(condition.split()).strip()
     if not text:
         return Verdict(True, "expression", "there is no condition")
+    if text.startswith("(") and _QUOTED.fullmatch(text):
+        return decide(text[1:-1], facts)
     whole = _whole(text, facts)
     if whole is not None:
         return whole
     for word, stop in (("OR", True), ("AND", False)):
         parts = _split(text, word)
         if len(parts) > 1:
-            return _combine([decide(part, facts) for part in parts], word, stop)
+            return _combine([_part(part, facts) for part in parts], word, stop)
     if (negated := re.match(r"^(?:NOT|not|!)\s*(?=[({\w])(.+)$", text)) and not re.match(
         r"^not (?:exist|found)", text, re.I
     ):
@@ -215,6 +217,13 @@ def _combine(verdicts: list[Verdict], word: str, stop: bool) -> Verdict:
     if any(verdict.value is None for verdict in verdicts):
         return Verdict(None, kind, "; ".join(v.reason for v in verdicts if v.value is None))
     return Verdict(not stop, kind, f" {word} ".join(verdict.reason for verdict in verdicts))
+
+
+def _part(text: str, facts: Facts) -> Verdict:
+    """A part of a longer condition: a lone word in it is language ("denies or corrects"), unless it has a value."""
+    if re.fullmatch(r"(?:not )?[a-z]+", text) and _look(text.split()[-1], facts) is _MISSING:
+        return Verdict(None, "prose", "it is plain language")
+    return decide(text, facts)
 
 
 def _atom(text: str, facts: Facts) -> Verdict:
@@ -451,6 +460,9 @@ def _flag(text: str, facts: Facts) -> Verdict | None:
         return None
     name, negated = match[2], bool(match[1])
     value = _look(name, facts)
+    about = re.match(r"^(.+?)_(not_)?(?:found|loaded|available|exists)$", slug(name))
+    if value is _MISSING and about and about[1] in facts.loaded:
+        value = facts.loaded[about[1]] != bool(about[2])
     if value is _MISSING:
         return Verdict(None, "flag", f"nothing set {slug(name)}")
     held = _norm(value) not in ("", "false", "no", "none", 0.0) and value not in ([], {})

@@ -332,11 +332,11 @@ class Machine:
         done = steps_completed(text or "", self.program.workflow.steps)
         if not text or not done:
             return state
-        state = state.model_copy(update={"drafts": {OWN: Draft(base=text)}, "completed": done})
         following = next_after(done, self.program.workflow.steps)
         if following is None:
             return state.end("complete", f"{path} is complete already")
-        return state.model_copy(update={"at": self.program.starts[following]})
+        at = self.program.starts[following]
+        return state.model_copy(update={"drafts": {OWN: Draft(base=text)}, "completed": done, "at": at})
 
     def _put(self, state: RunState, key: str, name: str, text: str) -> RunState:
         draft = state.drafts.get(key) or Draft(template=self.program.workflow.template if key == OWN else "")
