@@ -14,7 +14,7 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -74,6 +74,8 @@ class Worktrees:
         admin = self.admin(path)
         if admin is None or not path.is_dir():
             raise GitError(f"{path} is not a worktree of {self.place.common_dir}.", remedy="Open it again.")
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):  # what ran in it locked us out
+            path.chmod(path.stat().st_mode | stat.S_IRWXU)
         return Git(admin, path, self._identity, keep_open=self._descriptors())
 
     def path(self, name: str) -> Path:
@@ -224,22 +226,14 @@ class Worktrees:
 
 def remove_tree(path: Path) -> None:
     """Remove a file or a folder, its contents included, without following links; folders may lack permissions."""
-
-    def retry(function: Callable[[str], object], name: str, _: object) -> None:
-        parent = Path(name).parent
-        for folder in (parent, Path(name)):
-            if folder.is_dir() and not folder.is_symlink():
-                folder.chmod(stat.S_IRWXU)
-        if function in (os.scandir, os.open, os.lstat):  # it could not be listed: start over below it
-            shutil.rmtree(name, ignore_errors=True)
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                function(name)
-
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
-        shutil.rmtree(path, onerror=retry)
+        try:
+            shutil.rmtree(path)
+        except PermissionError:
+            open_up(path)
+            shutil.rmtree(path)
 
 
 def open_up(folder: Path) -> None:
