@@ -1,0 +1,37 @@
+"""The environment is read once, and says where things are kept."""
+
+from pathlib import Path
+
+import pytest
+from storyloom.deployments.environment import prefect_settings, project_folder, read_environment
+
+
+def test_keys_and_base_urls_are_found_by_provider_and_never_shown():
+    environment = read_environment(
+        {"STORYLOOM_HOME": "/srv/x", "OPENAI_API_KEY": "hunter2hunter2", "OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
+    )
+    assert environment.keys == {"openai": "hunter2hunter2"}
+    assert environment.base_urls == {"openai": "http://127.0.0.1:1/v1"}
+    assert "hunter2" not in repr(environment)
+
+
+def test_two_repositories_of_one_name_have_two_folders(tmp_path: Path):
+    one, two = tmp_path / "a" / "shelf", tmp_path / "b" / "shelf"
+    assert project_folder(tmp_path, one) != project_folder(tmp_path, two)
+    assert project_folder(tmp_path, one).name.startswith("shelf-")
+    assert project_folder(tmp_path, one) == project_folder(tmp_path, f"{one}/../shelf")
+
+
+def test_the_home_follows_the_variable_then_the_persons_state_folder(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert read_environment({"XDG_STATE_HOME": "/srv/state"}).home == Path("/srv/state/storyloom")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert read_environment({}).home == Path("/var/lib/storyloom")
+
+
+def test_prefect_sends_nothing_to_anybody_and_keeps_results_where_a_resumed_run_finds_them(tmp_path: Path):
+    settings = prefect_settings(tmp_path, "http://127.0.0.1:1/api")
+    assert settings["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert settings["DO_NOT_TRACK"] == "1"
+    assert settings["PREFECT_LOCAL_STORAGE_PATH"] == str(tmp_path / "results")
+    assert settings["PREFECT_RESULTS_DEFAULT_SERIALIZER"] == "json"
