@@ -407,12 +407,14 @@ class GitWorkspace:
 
     def _checked_out(self, branch: str) -> list[Path]:
         """Where a branch is checked out, or is being rebased or bisected."""
-        git = self._trees.repository()
+        place, ref = self._trees.place, f"refs/heads/{branch}"
         found = []
-        for block in git.text("worktree", "list", "--porcelain", "-z").split("\0\0"):
+        listed = self._trees.repository().text("worktree", "list", "--porcelain", "-z").split("\0\0")
+        for number, block in enumerate(listed):
             fields = dict(line.partition(" ")[::2] for line in block.split("\0") if line)
             path = Path(fields.get("worktree", ""))
-            ref = f"refs/heads/{branch}"
+            if number == 0 and place.work_tree and place.git_dir == place.common_dir:
+                path = place.work_tree  # for a submodule git names its git directory here
             if fields.get("branch") == ref or ("detached" in fields and ref in self._busy_with(path)):
                 found.append(path)
         return found

@@ -139,7 +139,10 @@ def bwrap_arguments(
 
 
 def bind_project(chain: Chain, worktree: Path, *, writable: bool) -> None:
-    """Show the worktree, its `.git` read-only, and for a linked worktree the repository that it belongs to."""
+    """Show the worktree, its `.git` read-only, and for a linked worktree the repository that it belongs to.
+
+    As root, git works inside only where the repository's files are readable by others (umask 022, not 077).
+    """
     chain.bind(worktree, writable=writable)
     dot_git = worktree / ".git"
     if dot_git.is_symlink() or not dot_git.exists():

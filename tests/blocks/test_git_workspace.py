@@ -401,3 +401,42 @@ class TestRepositories:
         git(repository, "sparse-checkout", "set", "nothing")
         workspace = GitWorkspace(repository, tmp_path / "state")
         assert Path(workspace.integration(), "src/x.py").read_text() == "x"
+
+    @pytest.mark.parametrize("kind", ["sha256", "shallow", "submodule", "of a submodule", "private"])
+    def test_an_unusual_one_is_worked_on_like_any_other(self, kind: str, tmp_path: Path, repository: Path):
+        folder = tmp_path / "unusual"
+        if kind == "sha256":
+            git(tmp_path, "init", "-q", "-b", "main", "--object-format=sha256", "unusual")
+            (folder / "app.py").write_text("one = 1\n")
+            git(folder, "add", "-A")
+            git(folder, "commit", "-qm", "Start")
+        elif kind == "shallow":
+            git(repository, "commit", "-q", "--allow-empty", "-m", "second")
+            git(tmp_path, "clone", "-q", "--depth=1", f"file://{repository}", "unusual")
+        elif kind == "private":
+            git(tmp_path, "clone", "-q", str(repository), "unusual")
+            for path in (folder, *folder.rglob("*")):
+                path.chmod(0o700 if path.is_dir() else 0o600)
+            git(folder, "commit", "-qam", "Modes")
+        else:
+            git(tmp_path, "clone", "-q", str(repository), "unusual")
+            git(folder, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repository), "part")
+            git(folder, "commit", "-qm", "Part")
+            folder = folder / "part" if kind == "of a submodule" else folder
+        workspace = GitWorkspace(folder, tmp_path / "state-of-unusual")
+        base = workspace.tip()
+        for name in ("1-1", "1-2"):
+            tree = Path(workspace.open(name, f"storyloom/{name}", base))
+            (tree / "app.py").write_text(f"one = 1\n# {name}\n" if name == "1-1" else "one = 1\n")
+            (tree / name).write_text(name)
+            workspace.checkpoint(str(tree), name)
+        workspace.merge(workspace.head(workspace.path("1-1")), "Merge", "m1")
+        workspace.reset(workspace.path("1-2"), base)
+        Path(workspace.path("1-2"), "1-2").write_text("again")
+        workspace.checkpoint(workspace.path("1-2"), "again")
+        workspace.merge(workspace.rebase(workspace.path("1-2"), workspace.tip()), "Merge", "m2")
+        assert workspace.recover() == []
+        assert Path(workspace.integration(), "1-2").read_text() == "again"
+        assert git(folder, "status", "--porcelain") == ""
+        assert workspace.publish("main", checkout=True) == ""
+        assert (folder / "1-1").read_text() == "1-1"
