@@ -99,6 +99,16 @@ def test_skipped_tests_are_found(repository: Repository):
     assert repository.found() == [("Tests are skipped", SHOP_TEST)]
 
 
+@pytest.mark.parametrize(
+    ("mark", "found"),
+    [("@unittest.skipIf(os.name == 'nt', 'no fork')", False), ("@unittest.skipIf(True, 'later')", True)],
+)
+def test_skipping_under_a_real_condition_is_fine(repository: Repository, mark: str, found: bool):
+    (repository.new / SHOP_TEST).write_text(TEST.replace("    def test_tax", f"    {mark}\n    def test_tax"))
+    (repository.new / "shop.py").write_text(CODE + "\n")
+    assert bool(repository.found()) is found
+
+
 def test_a_test_that_asserts_nothing_is_found(repository: Repository):
     (repository.new / SHOP_TEST).write_text(TEST + "\n    def test_ok(self):\n        self.assertTrue(True)\n")
     assert repository.found() == [("A test asserts nothing", SHOP_TEST)]
