@@ -24,6 +24,7 @@ from storyloom.deployments.environment import (
     read_environment,
     spool_folder,
 )
+from storyloom.deployments.lane import SharedLease
 from storyloom.deployments.server import drain, prefect_server
 from storyloom.domain.errors import ConfigError, InputError, ModelUnpriced, StorageFull
 from storyloom.domain.phases import BRIEF, Phase
@@ -133,6 +134,7 @@ def deliver_here(wish: Wish, *, plan_only: bool = False) -> None:
 
         show_plan(job, as_json=wish.as_json)
         return
+    require_free_project(job)
     with running_server(job.environment, wish.port, keep=wish.keep) as url:
         delivery = run_delivery(job, quiet=wish.as_json)
         if wish.as_json:
@@ -145,6 +147,18 @@ def deliver_here(wish: Wish, *, plan_only: bool = False) -> None:
     code = {"done": 0, "already_done": 0, "waiting": 3}.get(delivery.status, 2)
     if code:
         raise typer.Exit(code)
+
+
+def require_free_project(job: Job) -> None:
+    """Refuse at once when another process works on this project.
+
+    Raises:
+        LeaseTaken: naming that process.
+    """
+    folder = project_folder(job.environment.home, job.project.repository) / "lease"
+    if folder.is_dir():
+        with SharedLease(folder).held():
+            return
 
 
 @contextlib.contextmanager

@@ -26,6 +26,8 @@ def run_guarded(app: Callable[..., object], environ: Mapping[str, str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return interrupted()
     except SystemExit as exit_:
+        if exit_.code == INTERRUPTED:  # the command line library has seen the Ctrl-C before us
+            return interrupted()
         return exit_.code if isinstance(exit_.code, int) else BUG
     except BrokenPipeError:
         return OK

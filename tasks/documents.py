@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from prefect import task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from ..domain.ports import ProjectRef
@@ -19,6 +21,16 @@ def commit_texts(ports: Ports, texts: Mapping[str, str | None], message: str, wh
         return ports.workspace.commit_files(texts, message, f"{what}-{digest}")
 
 
+def show_documents(ports: Ports) -> None:
+    """Publish links to the method's documents as they stand in the integration worktree."""
+    tip, folder = ports.workspace.tip(), ports.config.settings.planning_folder
+    names = [p for p in ports.workspace.files(tip) if p.startswith(f"{folder}/") and p.endswith((".md", ".yaml"))]
+    place = Path(ports.workspace.integration())
+    rows = [f"| [{name}]({(place / name).as_uri()}) |" for name in names]
+    table = "\n".join([f"Main line at `{tip[:12]}`", "", "| document |", "|---|", *rows])
+    create_markdown_artifact(key="documents", markdown=table, description="What was written, where it stands")
+
+
 @task(name="commit-documents", task_run_name="commit {what}", cache_policy=NO_CACHE, tags=["git"])
 def commit_documents(project: ProjectRef, what: str) -> list[str]:
     """Move all staged documents into the main line and return their paths."""
@@ -27,4 +39,5 @@ def commit_documents(project: ProjectRef, what: str) -> list[str]:
     if staged:
         commit_texts(ports, staged, f"docs: {what}", f"docs-{what}")
         ports.documents.clear()
+        show_documents(ports)
     return sorted(staged)

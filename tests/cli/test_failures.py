@@ -55,6 +55,7 @@ def raising(error: BaseException):
         (StorageFull("full"), STOPPED),
         (KeyboardInterrupt(), INTERRUPTED),
         (SystemExit(5), 5),
+        (SystemExit(INTERRUPTED), INTERRUPTED),
         (BrokenPipeError(), OK),
     ],
 )
