@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 SIGNATURE_SIGNS = 160
+KEPT = 2_048  # answers for as many files: the stories of one run read the same repository again and again
 IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]{2,}")
 
 
@@ -75,6 +78,7 @@ LANGUAGES: dict[str, tuple[str, ...]] = {
 """File endings and the regular expressions, line by line, whose `name` is a definition; Python only if ast fails."""
 
 
+@lru_cache(maxsize=KEPT)
 def definitions(path: str, text: str) -> tuple[Definition, ...]:
     """What a file defines, in its own order; empty for a language that is not known."""
     ending = path.rsplit(".", 1)[-1].lower()
@@ -86,9 +90,10 @@ def definitions(path: str, text: str) -> tuple[Definition, ...]:
     return tuple(_by_patterns(LANGUAGES.get(ending, ()), text))
 
 
-def references(text: str) -> Counter[str]:
+@lru_cache(maxsize=KEPT)
+def references(text: str) -> Mapping[str, int]:
     """How often each identifier occurs in a text."""
-    return Counter(IDENTIFIER.findall(text))
+    return MappingProxyType(Counter(IDENTIFIER.findall(text)))
 
 
 def _python(tree: ast.AST, depth: int) -> Iterator[Definition]:

@@ -11,12 +11,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .definitions import Definition, definitions, references
 from .tokens import estimate_tokens
 
 DAMPING = 0.6  # how far attention strays from what the story names; the web's 0.85 ends at what everybody uses
-ROUNDS = 30
+ROUNDS = 15
 COMMON = frozenset(
     """the and for with that this from when then will shall should must given user story have has are not can add new
     use all its one each they their which into test tests file files code data value name""".split()  # noqa: SIM905
@@ -44,22 +45,26 @@ class RepoMap:
     tokens: int
 
 
+@lru_cache(maxsize=65_536)
 def words_of(text: str) -> frozenset[str]:
     """The words of a text that may name code: in lower case, compound names also in parts, without simple endings."""
     found: set[str] = set()
     for word in re.findall(r"[A-Za-z_$][\w$]{2,}", text):
         parts = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", word).replace("_", " ").lower().split()
-        found |= {word.lower(), *(stem(part) for part in parts if len(part) > 2)}
-    return frozenset(found - COMMON)
+        kept = [part for part in parts if len(part) > 2 and part not in COMMON]
+        found |= {word.lower(), *(stem(part) for part in kept)} - COMMON
+    return frozenset(found)
 
 
 def stem(word: str) -> str:
-    """A word without the ending that tells "edits", "edited" and "editing" apart; short words stay."""
-    for ending, least in (("ing", 6), ("ed", 5), ("es", 6), ("s", 4)):
+    """A word without the ending that tells "caches", "cached" and "caching" apart; short words stay."""
+    for ending, least in (("ing", 6), ("ed", 5), ("s", 4)):
         if word.endswith(ending) and len(word) >= least and not word.endswith("ss"):
-            bare = word[: -len(ending)]
-            return bare[:-1] if ending in ("ing", "ed") and bare[-1:] == bare[-2:-1] else bare
-    return word
+            word = word[: -len(ending)]
+            if ending != "s" and len(word) > 3 and word[-1] == word[-2]:
+                word = word[:-1]
+            break
+    return word[:-1] if word.endswith("e") and len(word) > 3 else word
 
 
 def rank_files(texts: Mapping[str, str], focus: str, named: Iterable[str] = ()) -> tuple[RankedFile, ...]:
@@ -92,6 +97,7 @@ def _links(
             home[definition.name][path] = min(definition.depth, home[definition.name].get(path, definition.depth))
     used = {path: references(texts[path]) for path in paths}
     users = Counter(name for path in paths for name in used[path] if name in home)
+    worth = {name: _telling(name, wanted) * math.log(1 + len(paths) / users[name]) for name in users}
     links: dict[str, dict[str, float]] = {path: defaultdict(float) for path in paths}
     asked: dict[str, dict[str, list[str]]] = {path: defaultdict(list) for path in paths}
     for path in paths:
@@ -99,7 +105,7 @@ def _links(
             homes = home.get(name)
             if not homes or path in homes:
                 continue
-            weight = math.sqrt(times) * _telling(name, wanted) * math.log(1 + len(paths) / users[name])
+            weight = math.sqrt(times) * worth[name]
             for target, depth in homes.items():
                 links[path][target] += weight / len(homes) / (1 if depth == 0 else 5)
                 asked[target][name].append(path)

@@ -11,12 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from .repo_map import stem
 from .settings import Settings
 from .stories import CriterionVerdict, Finding, ReviewReport, TestReport
 
 SEVERITIES = ("high", "medium", "low")
 HOLDS_BACK = ("high", "medium")
-ALIKE = 0.75
+ALIKE = 0.75  # of a criterion to the words in which a report repeats it
+MANY, MOSTLY = 3, 0.65  # of the words of two findings' titles: how many are the same, and which share of all
+EMPTY = frozenset(
+    "a an the is are be of in on to for and or with it its no not miss lack without absent".split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,7 @@ def _unclear(report: ReviewReport, criteria: Sequence[str], something_named: boo
         return report.summary or "the reviewer gave no reason"
     if report.verdict == "changes_requested" and not something_named:
         return "changes are requested, but none is named"
-    for criterion in criteria:
-        judged = judgement(report.criteria, criterion)
+    for criterion, judged in zip(criteria, match_criteria(report.criteria, criteria), strict=True):
         if judged is None:
             return f"the review does not judge {criterion!r}"
         if judged.met and not judged.evidence.strip():
@@ -108,7 +112,7 @@ def failed_tests(tests: TestReport | None) -> list[Finding]:
 
 def unmet_criteria(report: ReviewReport, criteria: Sequence[str]) -> list[Finding]:
     """High findings for criteria that the report says are not met; those of the story, or else its own."""
-    judged = [judgement(report.criteria, criterion) for criterion in criteria] if criteria else report.criteria
+    judged = match_criteria(report.criteria, criteria) if criteria else report.criteria
     return [
         Finding(severity="high", title=f"Not met: {each.criterion}", detail=each.evidence)
         for each in judged
@@ -116,16 +120,32 @@ def unmet_criteria(report: ReviewReport, criteria: Sequence[str]) -> list[Findin
     ]
 
 
-def judgement(verdicts: Sequence[CriterionVerdict], criterion: str) -> CriterionVerdict | None:
-    """What a report says on a criterion, in whichever words it repeats it; None if it says nothing."""
-    wanted = _bare(criterion)
-    best, best_score = None, 0.0
-    for each in verdicts:
-        mine = _bare(each.criterion)
-        score = 1.0 if mine and (mine == wanted) else SequenceMatcher(None, mine, wanted, autojunk=False).ratio()
-        if score > best_score:
-            best, best_score = each, score
-    return best if best_score >= ALIKE else None
+def match_criteria(
+    verdicts: Sequence[CriterionVerdict], criteria: Sequence[str]
+) -> tuple[CriterionVerdict | None, ...]:
+    """For each criterion what a report says on it: in the same words, by its number, or in words that are alike.
+
+    Each verdict is used once, for the criterion that it is most like: two similar criteria need two verdicts.
+    """
+    scores = [
+        (_likeness(judged.criterion, criterion, number), -place, -index)
+        for place, judged in enumerate(verdicts)
+        for index, (number, criterion) in enumerate(enumerate(criteria, 1))
+    ]
+    found: dict[int, CriterionVerdict] = {}
+    used: set[int] = set()
+    for score, place, index in sorted(scores, reverse=True):
+        if score >= ALIKE and -place not in used and -index not in found:
+            found[-index] = verdicts[-place]
+            used.add(-place)
+    return tuple(found.get(index) for index in range(len(criteria)))
+
+
+def _likeness(said: str, criterion: str, number: int) -> float:
+    if re.fullmatch(rf"\s*(?:ac|criterion|#)?\s*#?{number}[.):]?\s*", said, re.IGNORECASE):
+        return 1.0
+    mine, wanted = _bare(said), _bare(criterion)
+    return 1.0 if mine == wanted else SequenceMatcher(None, mine, wanted, autojunk=False).ratio()
 
 
 def merge_rounds(reports: Sequence[ReviewReport]) -> tuple[Finding, ...]:
@@ -171,18 +191,22 @@ def dismiss(reports: Sequence[ReviewReport], finding: Finding, reason: str) -> t
 
 
 def same_finding(one: Finding, other: Finding) -> bool:
-    """Whether two findings are about the same thing: the same file, and titles that are alike."""
+    """Whether two findings are about the same thing: the same file, and titles of mostly the same words."""
     if one.file.strip("./") != other.file.strip("./"):
         return False
     mine, theirs = _bare(one.title), _bare(other.title)
     if mine == theirs:
         return True
-    return max(_shared_words(mine, theirs), SequenceMatcher(None, mine, theirs, autojunk=False).ratio()) >= ALIKE
+    words, others = _content(mine), _content(theirs)
+    if re.findall(r"\d+", mine) != re.findall(r"\d+", theirs) or not words or not others:
+        return False
+    shared = len(words & others)
+    return words == others or (shared >= MANY and shared / len(words | others) >= MOSTLY)
 
 
-def _shared_words(one: str, other: str) -> float:
-    mine, theirs = set(one.split()), set(other.split())
-    return len(mine & theirs) / len(mine | theirs) if mine and theirs else 0.0
+def _content(title: str) -> frozenset[str]:
+    """The words that tell what a title is about, without their endings; "missing" and "lacks" say the same."""
+    return frozenset(stem(word) for word in title.split()) - EMPTY
 
 
 def _bare(text: str) -> str:

@@ -162,6 +162,32 @@ def test_findings_in_other_files_are_other_findings():
     assert not same_finding(finding("Wrong sum"), finding("SQL injection"))
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Missing input validation in parse()", "parse() lacks input validation", True),
+        ("The error message names no file", "Error messages name no file", True),
+        ("No test for an empty list", "No test for a negative list", False),
+        ("Returns 1 for an empty list", "Returns 2 for an empty list", False),
+        ("Password is logged", "Password is stored", False),
+    ],
+)
+def test_other_words_are_told_apart_from_other_findings(one: str, other: str, same: bool):
+    assert same_finding(finding(one), finding(other)) is same
+
+
+def test_similar_criteria_need_a_verdict_each():
+    criteria = ("A user logs in with an email", "A user logs in with a phone")
+    said = (CriterionVerdict(criterion=criteria[0], met=True, evidence="a.py:3"),)
+    decision = judged(report(criteria=said), criteria=criteria)
+    assert decision == ReviewAgain("the review does not judge 'A user logs in with a phone'")
+
+
+def test_criteria_may_be_named_by_their_numbers():
+    said = tuple(CriterionVerdict(criterion=name, met=True, evidence="a.py:3") for name in ("AC 2", "1."))
+    assert judged(report(criteria=said)) == Approve()
+
+
 def test_without_criteria_of_the_story_the_report_judges_its_own():
     decision = judged(report(met=False), criteria=())
     assert isinstance(decision, SendBack)
