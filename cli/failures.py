@@ -22,12 +22,11 @@ def run_guarded(app: Callable[..., object], environ: Mapping[str, str]) -> int:
     try:
         result = app(standalone_mode=False)
     except typer.Exit as exit_:
-        return exit_.exit_code
+        # The command line library may have seen the Ctrl-C before us.
+        return interrupted() if exit_.exit_code == INTERRUPTED else exit_.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return interrupted()
     except SystemExit as exit_:
-        if exit_.code == INTERRUPTED:  # the command line library has seen the Ctrl-C before us
-            return interrupted()
         return exit_.code if isinstance(exit_.code, int) else BUG
     except BrokenPipeError:
         return OK

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from storyloom.cli.failures import BUG, INPUT, INTERRUPTED, OK, STOPPED, run_guarded
 from storyloom.domain.errors import InputError, LeaseTaken, StorageFull
 
@@ -55,7 +56,7 @@ def raising(error: BaseException):
         (StorageFull("full"), STOPPED),
         (KeyboardInterrupt(), INTERRUPTED),
         (SystemExit(5), 5),
-        (SystemExit(INTERRUPTED), INTERRUPTED),
+        (typer.Exit(INTERRUPTED), INTERRUPTED),
         (BrokenPipeError(), OK),
     ],
 )
