@@ -120,6 +120,14 @@ def clean(folder: Annotated[Path, typer.Option(help="The demo's scratch folder."
 
 
 @app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show what needs you, over all projects: questions, failures, budgets; exit code 3 if anything does."""
+    from .status import show_status
+
+    raise typer.Exit(show_status(as_json=as_json))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed

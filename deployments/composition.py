@@ -14,6 +14,7 @@ from storyloom.blocks.litellm_route import LitellmRoute
 from storyloom.blocks.local_release import LocalRelease
 from storyloom.blocks.method_texts import MethodTexts
 from storyloom.blocks.model_door import Door
+from storyloom.blocks.notifier import AppriseNotifier
 from storyloom.blocks.project_config import read_project_config
 from storyloom.blocks.project_files import ProjectFiles
 from storyloom.blocks.sandbox import BubblewrapSandbox
@@ -32,6 +33,7 @@ from storyloom.domain.settings import ProjectConfig, Settings
 from storyloom.domain.wire import Endpoint
 from storyloom.tasks.ports import Ports
 
+from .addresses import notify_address
 from .environment import Environment, project_folder, read_environment, spool_folder, warehouse_path
 from .lane import ReentrantLock, SharedLease
 
@@ -49,6 +51,7 @@ def compose(project: ProjectRef, environment: Environment | None = None) -> Port
     state = project_folder(environment.home, project.repository)
     for folder in (state, spool_folder(environment.home)):
         folder.mkdir(parents=True, exist_ok=True)
+    (state / "repository").write_text(project.repository)
     recorder = Spool(spool_folder(environment.home))
     workspace = GitWorkspace(project.repository, state, settings.integration_branch)
     sandbox: Sandbox = UnsandboxedRunner() if settings.sandbox == "none" else BubblewrapSandbox()
@@ -65,6 +68,7 @@ def compose(project: ProjectRef, environment: Environment | None = None) -> Port
         recorder=recorder,
         shelf=FileShelf(state / "shelf"),
         deploy=release if settings.deploy == "local" else None,
+        notifier=AppriseNotifier(notify_address),
         files=ProjectFiles,
         lane=lane.held,
         lease=SharedLease(state / "lease").held,

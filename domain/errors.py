@@ -28,7 +28,8 @@ succeed later without anybody changing anything; `remedy` says what to do next.
     ├── LeaseTaken                another orchestrator works on this project
     ├── StorageFull               the disk is full or read-only                 may_pass
     ├── WorkflowError             a workflow cannot be executed as it is written
-    └── NeedsPerson               only a person can go on from here
+    ├── NeedsPerson               only a person can go on from here
+    └── NotApproved               something else than a person answers what only a person may
 """
 
 from __future__ import annotations
@@ -196,3 +197,7 @@ class WorkflowError(StoryloomError):
 
 class NeedsPerson(StoryloomError):
     """Only a person can go on from here."""
+
+
+class NotApproved(StoryloomError):
+    """Only a person may let this pass."""

@@ -39,8 +39,16 @@ SEVERITY: dict[Kind, Literal["critical", "important", "normal"]] = {
 }
 
 
+GATES = frozenset({Kind.PHASE_GATE, Kind.BUDGET, Kind.RISK})
+"""What only a person may let pass: no document, model, fact, policy or deadline ever answers these."""
+
+
 class Question(Value):
-    """Something that must be decided before the work can go on."""
+    """Something that must be decided before the work can go on.
+
+    `subject` is the digest of what is approved, "" where nothing is: another digest makes another question.
+    `requested_by` is the person who asked for the work. `must_ask` sends a clarification to a person at once.
+    """
 
     kind: Kind = Kind.CLARIFICATION
     project: str
@@ -55,12 +63,16 @@ class Question(Value):
     reasoning: str = ""
     confidence: float = Field(default=0.0, ge=0, le=1)
     cost_so_far: str = ""
+    subject: str = ""
+    requested_by: str = ""
+    must_ask: bool = False
 
     @property
     def id(self) -> str:
         """A short name that is the same for the same question at the same place: lower-case letters, digits, dashes."""
         place = re.sub(r"[^a-z0-9]+", "-", f"{self.story or self.workflow} {self.step}".lower()).strip("-")[:40]
-        digest = hashlib.sha256("\0".join((self.project, self.workflow, self.step, self.story, self.question)).encode())
+        parts = [self.project, self.workflow, self.step, self.story, self.question]
+        digest = hashlib.sha256("\0".join(parts + ([self.subject] if self.subject else [])).encode())
         return f"{place or 'question'}-{digest.hexdigest()[:10]}"
 
 
@@ -81,10 +93,12 @@ class Escalation(Value):
     id: str
     question: Question
     severity: Literal["critical", "important", "normal"]
-    status: Literal["pending", "answered", "set_aside", "expired", "cancelled"] = "pending"
+    status: Literal["pending", "answered", "set_aside", "expired", "cancelled", "superseded"] = "pending"
     created: str = ""
     deadline: str = ""
     default: str = ""
+    audience: tuple[str, ...] = ()
+    project_name: str = ""
     flow_run: str = ""
     link: str = ""
     response: Answer | None = None
@@ -108,7 +122,7 @@ def decide_alone(question: Question, threshold: float) -> Answer | None:
 
 def decide_by_policy(question: Question) -> Answer | None:
     """The recommendation, taken because the project's settings say so; None when there is none to take."""
-    if not question.recommendation:
+    if not question.recommendation or question.kind in GATES:
         return None
     return Answer(
         answer=question.recommendation,
@@ -154,9 +168,19 @@ def markdown(escalation: Escalation) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+_SIGNS = str.maketrans({
+    "&": "&amp;", "<": "&lt;", ">": "&gt;", "[": "&#91;", "]": "&#93;", "\\": "&#92;", "`": "&#96;", "|": "&#124;",
+})  # fmt: skip
+
+
 def inert(text: str) -> str:
     """Text from a model or a repository that may stand in Markdown: no HTML, images or links become active."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"!\[", r"!\\[", text)
-    text = re.sub(r"\]\s*\(", r"]\\(", text)
-    return re.sub(r"(?i)\b(javascript|data|vbscript|https?):", lambda m: f"{m.group(1)}&#58;", text)
+    text = "".join(c for c in text if c.isprintable() or c == "\n").translate(_SIGNS)
+    text = re.sub(r"(?i)\bwww\.", "www&#46;", text)
+    return re.sub(r"(?i)\b([a-z][a-z0-9+.-]{1,20}):(?=\S)", lambda m: f"{m.group(1)}&#58;", text)
+
+
+def plain(text: str, longest: int = 400) -> str:
+    """One line of the text without control characters, for a message that is not Markdown."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -368,3 +368,12 @@ class Shelf(Protocol):
     def names(self, prefix: str) -> list[str]:
         """All names that start with a prefix, sorted."""
         ...
+
+
+@runtime_checkable
+class Notifier(Protocol):
+    """Tells people of something through named channels; their addresses are known to it alone."""
+
+    def send(self, channel: str, title: str, body: str, severity: str) -> str:
+        """ "" when the message was taken, else why not, without the address."""
+        ...

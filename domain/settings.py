@@ -6,9 +6,9 @@ The project file is `.bmad/project-config.yaml` in the target repository. Secret
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MODEL_CLASSES = ("light", "standard", "heavy")
 
@@ -37,11 +37,43 @@ class Commands(Section):
     start: str = ""
 
 
+Role = Literal["viewer", "executor", "developer", "approver", "admin"]
+"""What a person may do, each more than the one before."""
+
+
+class Person(Section):
+    """Somebody who works on the project. `notify` names channels; their addresses are secrets and stand elsewhere."""
+
+    name: str = Field(min_length=1, max_length=80, pattern=r"^[^\s/][^/\n]*$")
+    role: Role = "developer"
+    notify: tuple[str, ...] = ()
+
+
 class Gates(Section):
-    """Where a person must approve before the work goes on."""
+    """Where a person must approve before the work goes on. `epics` holds keys like "epic-1", or "all".
+
+    `stories` asks before the development ("spec"), before the merge ("done") or at "both"; a story's own checkpoints
+    come on top. `approvals` is how many different people must approve.
+    """
 
     phases: tuple[str, ...] = ()
+    epics: tuple[str, ...] = ()
     stories: Literal["none", "spec", "done", "both"] = "none"
+    approvals: int = Field(default=1, ge=1, le=10)
+
+
+class Notify(Section):
+    """Which channels are told of questions, by severity, and how often.
+
+    A channel is a name; its address stands in the variable STORYLOOM_NOTIFY_<NAME> or the Prefect Secret block
+    storyloom-notify-<name>. `remind_every_hours` 0 means: by severity.
+    """
+
+    critical: tuple[str, ...] = ()
+    important: tuple[str, ...] = ()
+    normal: tuple[str, ...] = ()
+    remind_every_hours: float = Field(default=0, ge=0)
+    reminders: int = Field(default=3, ge=0, le=50)
 
 
 class Settings(Section):
@@ -58,6 +90,9 @@ class Settings(Section):
     when_asked: Literal["pause", "recommendation", "set_aside"] = "pause"
     questions: Literal["simulate", "unsure", "person"] = "simulate"
     answer_within_hours: float = Field(default=72, gt=0)
+    second_opinion: bool = Field(default=True, description="Ask a model before a person is asked")
+    fleet: bool = Field(default=False, description="Free the worker while a question waits, and start again after it")
+    requested_by: str = Field(default="", description="Who asked for this run; may not approve its gates")
     sandbox: Literal["required", "none"] = "required"
     integration_branch: str = "storyloom/main"
     deploy: Literal["none", "local"] = "local"
@@ -88,4 +123,15 @@ class ProjectConfig(Section):
     commands: Commands = Commands()
     gates: Gates = Gates()
     settings: Settings = Settings()
-    notify: dict[str, str | int | bool | list[str]] = {}
+    people: tuple[Person, ...] = ()
+    notify: Notify = Notify()
+
+    @model_validator(mode="after")
+    def _people_suffice(self) -> Self:
+        names = [person.name for person in self.people]
+        if len(set(names)) < len(names):
+            raise ValueError("people: every name may stand there once")
+        able = sum(person.role in ("approver", "admin") for person in self.people)
+        if self.gates.approvals > 1 and self.gates.approvals > able:
+            raise ValueError(f"gates.approvals is {self.gates.approvals}, but {able} of the people may approve")
+        return self

@@ -1,155 +1,206 @@
-"""How does a flow get an answer: kept, decided alone, by policy, or by a person in a form?
+"""How does a flow get an answer: kept, decided alone, by policy, or by a person?
 
-Called inside a flow run, also one that runs in a mapped task's thread. The pause is ended by the default answer before
-it can expire, because an expired pause fails the run even when it is caught (measured on Prefect 3.8.8).
+Called inside a flow run, also one that runs in a mapped task's thread. A run that waits is paused with a form; a
+watcher beside it looks at the shelf, where answers from other ways and the deadline are found, and wakes the run: an
+expired pause fails the run even when it is caught (measured on Prefect 3.8.8). On a fleet the question is left open
+instead, the rest goes on, and the top run frees its worker at the end (see `suspending`).
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast
 from uuid import UUID
 
+import httpx
 from prefect import pause_flow_run, resume_flow_run
 from prefect.exceptions import NotPausedError
 from prefect.input import RunInput
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
-from pydantic import Field, create_model
 
-from ..domain.escalations import (
-    SEVERITY,
-    Answer,
-    Escalation,
-    Question,
-    decide_alone,
-    decide_by_policy,
-    inert,
-    markdown,
-    refuse,
-)
+from ..domain.approvals import OWNER, Given, audience
+from ..domain.escalations import GATES, SEVERITY, Answer, Escalation, Kind, Question, decide_by_policy
 from ..domain.ports import ProjectRef
+from ..tasks.answers import submit, time_is_up
+from ..tasks.decide import decide_question
+from ..tasks.notify import tell
 from ..tasks.ports import Ports, ports_for
-from ..tasks.questions import keep_answer, kept_answer, mirror
+from ..tasks.questions import keep_answer, kept_answer, mirror, mirrored, supersede
+from .forms import WOKEN, form, wake_up
+from .suspending import frees_worker
 
 POLL_SECONDS = 2
-"""How often a paused run looks for its answer."""
+"""How often a paused run looks for its answer, and its watcher at the shelf."""
 
-RESUME_TRIES = 5
+REMIND_SECONDS = 30
+PATIENCE = timedelta(days=7)
+"""How long the pause itself outlives the question's deadline: the watcher ends it before."""
+
+Subject = Callable[[], str]
+"""Gives the digest of what is approved, as it is now."""
 
 
-def settle(project: ProjectRef, question: Question) -> Answer | None:
-    """The answer that holds for a question; None when the project's settings say that it is set aside."""
+def settle(project: ProjectRef, question: Question, *, subject: Subject | None = None) -> Answer | None:
+    """The answer that holds for a question; None when the work is set aside until there is one."""
     ports = ports_for(project)
     settings = ports.config.settings
-    answer = kept_answer(ports, question) or decide_alone(question, settings.escalation_threshold)
-    if answer is None and settings.when_asked == "recommendation":
-        answer = decide_by_policy(question)
-        if answer is not None:
-            get_run_logger().warning(
-                "Below the threshold (%.0f%% < %.0f%%), answered by policy: %s -> %s",
-                question.confidence * 100,
-                settings.escalation_threshold * 100,
-                question.question,
-                answer.answer,
-            )
-    if answer is not None:
-        return keep_answer(ports, question, answer)
+    asked = {"subject": subject() if subject else question.subject, "requested_by": settings.requested_by}
+    question = question.model_copy(update=asked)
+    if (kept := kept_answer(ports, question)) is not None:
+        return keep_answer(ports, question, kept)
+    if question.kind is Kind.CLARIFICATION:
+        decision = decide_question(project, question)
+        if decision.answer is not None:
+            return keep_answer(ports, question, decision.answer)
+        question = question.model_copy(
+            update={"recommendation": decision.recommendation, "confidence": decision.confidence}
+        )
+    if settings.when_asked == "recommendation" and (policy := decide_by_policy(question)) is not None:
+        get_run_logger().warning(
+            "Below the threshold (%.0f%% < %.0f%%), answered by policy: %s -> %s",
+            question.confidence * 100,
+            settings.escalation_threshold * 100,
+            question.question,
+            policy.answer,
+        )
+        return keep_answer(ports, question, policy)
     escalation = escalate(ports, question)
+    if escalation.status == "answered":
+        return kept_answer(ports, question)
     if settings.when_asked == "set_aside":
         mirror(ports, escalation.model_copy(update={"status": "set_aside"}))
         return None
-    answer = keep_answer(ports, question, ask_person(ports, escalation))
-    mirror(ports, escalation.model_copy(update={"status": "answered", "response": answer}))
-    return answer
+    if frees_worker(settings):
+        return None
+    return ask_person(project, escalation, subject)
 
 
 def escalate(ports: Ports, question: Question) -> Escalation:
-    """The question as an escalation of this flow run, mirrored for everybody who looks."""
+    """The question as an escalation of this flow run, mirrored for everybody who looks, and its people told.
+
+    One that is open since an earlier run keeps its beginning and its deadline; a deadline that has passed meanwhile
+    takes the default.
+    """
+    supersede(ports, question)
+    before = mirrored(ports, question.id)
     now = datetime.now(UTC)
+    if before is not None and before.status == "pending":
+        time_is_up_if_due(ports, before)
+        before = mirrored(ports, question.id) or before
+    if before is not None and before.status == "answered":
+        return before
+    going_on = before is not None and before.status == "pending"
     deadline = now + timedelta(hours=ports.config.settings.answer_within_hours)
     escalation = Escalation(
         id=question.id,
         question=question,
         severity=SEVERITY[question.kind],
-        created=now.isoformat(timespec="seconds"),
-        deadline=deadline.isoformat(timespec="minutes"),
-        default=question.recommendation,
+        created=before.created if before and going_on else now.isoformat(timespec="seconds"),
+        deadline=before.deadline if before and going_on else deadline.isoformat(timespec="seconds"),
+        default="" if question.kind in GATES else question.recommendation,
+        audience=tuple(audience(question, ports.config.people)),
+        project_name=ports.config.project.name,
         flow_run=str(flow_run.get_id() or ""),
-        link=str(flow_run.get_ui_url() or ""),
+        link=str(flow_run.ui_url or ""),
     )
     mirror(ports, escalation)
+    tell(ports, escalation)
     return escalation
 
 
-def form(escalation: Escalation, complaint: str = "") -> type[RunInput]:
-    """The form for an escalation: a choice with the recommendation preselected, or free text, and room for notes."""
-    question = escalation.question
-    fields: dict[str, Any] = {}
-    if question.options:
-        choice: Any = Literal.__getitem__(question.options)
-        default = question.recommendation if question.recommendation in question.options else ...
-        fields["answer"] = (choice, Field(default=default, title="Answer", description="Choose one"))
-    else:
-        default = question.recommendation or ...
-        fields["answer"] = (str, Field(default=default, title="Answer", min_length=1, max_length=4000))
-    fields["notes"] = (str, Field(default="", title="Notes", description="For the record; optional", max_length=4000))
-    model = cast(type[RunInput], create_model("Answer", __base__=RunInput, **fields))
-    text = markdown(escalation)
-    return model.with_initial_data(description=f"**{inert(complaint)}**\n\n{text}" if complaint else text)
-
-
-def ask_person(ports: Ports, escalation: Escalation) -> Answer:
+def ask_person(project: ProjectRef, escalation: Escalation, subject: Subject | None = None) -> Answer | None:
     """Pause this flow run until a person, or the deadline, has answered; a wrong answer is refused and asked again."""
+    ports = ports_for(project)
     complaint, tries = "", 0
     while True:
-        given = _pause(escalation, complaint, f"{escalation.id}-{tries}")
-        kept = kept_answer(ports, escalation.question)
-        if kept is not None:
-            return kept
-        text, notes = str(getattr(given, "answer", "")), str(getattr(given, "notes", ""))
-        complaint = refuse(escalation.question, text)
-        if not complaint:
-            late = notes == DEADLINE_NOTE
-            return Answer(
-                answer=text.strip(),
-                source="policy" if late else "person",
-                by="deadline" if late else "form",
-                notes=notes,
-            )
+        given = _pause(ports, escalation, complaint, f"{escalation.id}-{tries}")
         tries += 1
+        if (kept := kept_answer(ports, escalation.question)) is not None:
+            return kept
+        now = mirrored(ports, escalation.id)
+        if now is not None and now.status != "pending":
+            return None
+        if subject is not None and subject() != escalation.question.subject:
+            return settle(project, escalation.question, subject=subject)  # what they saw is not what is there now
+        complaint = "" if given is None else take_in(ports, escalation, given)
+        if not complaint and given is not None and getattr(given, "notes", "") != WOKEN:
+            return kept_answer(ports, escalation.question)
 
 
-DEADLINE_NOTE = "The deadline passed: the default answer was taken."
+def take_in(ports: Ports, escalation: Escalation, given: RunInput) -> str:
+    """Submit what a form holds; "" when it holds or nobody filled it in, else what to say to the next one who looks."""
+    notes = str(getattr(given, "notes", ""))
+    if notes == WOKEN:
+        return ""
+    answer = Given(
+        answer=str(getattr(given, "answer", "")),
+        by=str(getattr(given, "by", OWNER)),
+        channel="form",
+        notes=notes,
+        digest=escalation.question.subject,
+    )
+    ruling = submit(ports, escalation.id, answer)
+    return ruling.reason if ruling.verdict != "holds" else ""
 
 
-def _pause(escalation: Escalation, complaint: str, key: str) -> RunInput:
+def time_is_up_if_due(ports: Ports, escalation: Escalation) -> bool:
+    """End the question when its deadline has passed; whether it had."""
+    if datetime.now(UTC) < datetime.fromisoformat(escalation.deadline):
+        return False
+    time_is_up(ports, escalation.id)
+    return True
+
+
+def _pause(ports: Ports, escalation: Escalation, complaint: str, key: str) -> RunInput | None:
+    """What the form was filled in with; None when the run was resumed without any input."""
     run_id = UUID(flow_run.get_id())
-    seconds = max(1.0, (datetime.fromisoformat(escalation.deadline) - datetime.now(UTC)).total_seconds())
-
-    def answer_for_nobody() -> None:
-        for _ in range(RESUME_TRIES):
-            try:
-                resume_flow_run(run_id, run_input={"answer": escalation.default, "notes": DEADLINE_NOTE})
-            except NotPausedError:
-                return
-            except Exception:  # noqa: BLE001 - the server may be away for a moment: try again
-                time.sleep(1)
-            else:
-                return
-
-    timer = threading.Timer(seconds, answer_for_nobody)
-    timer.daemon = True
-    if escalation.default:
-        timer.start()
+    left = datetime.fromisoformat(escalation.deadline) - datetime.now(UTC)
+    answered = threading.Event()
+    watcher = threading.Thread(
+        target=_watch, args=(ports, escalation, run_id, answered), name=f"watch {escalation.id}", daemon=True
+    )
+    watcher.start()
     try:
-        return pause_flow_run(
-            wait_for_input=form(escalation, complaint),
-            timeout=int(seconds) + 7 * 24 * 3600,
-            poll_interval=POLL_SECONDS,
-            key=key,
-        )
+        while True:
+            try:
+                return pause_flow_run(
+                    wait_for_input=form(escalation, complaint),
+                    timeout=int(max(left, timedelta()).total_seconds() + PATIENCE.total_seconds()),
+                    poll_interval=POLL_SECONDS,
+                    key=key,
+                )
+            except httpx.TransportError:  # the server is away, being restarted perhaps: the run is still paused there
+                get_run_logger().warning("The Prefect server does not answer; the question goes on waiting.")
+                time.sleep(POLL_SECONDS)
     finally:
-        timer.cancel()
+        answered.set()
+
+
+def _watch(ports: Ports, escalation: Escalation, run_id: UUID, answered: threading.Event) -> None:
+    """Wake the paused run once its question is decided on the shelf, cancelled, or out of time; remind people."""
+    next_reminder = time.monotonic() + REMIND_SECONDS
+    while not answered.wait(POLL_SECONDS):
+        with suppress(OSError):
+            now = mirrored(ports, escalation.id) or escalation
+            decided = kept_answer(ports, escalation.question) is not None or now.status != "pending"
+            if decided or time_is_up_if_due(ports, now):
+                if wake(run_id, escalation):
+                    return
+            elif time.monotonic() >= next_reminder:
+                next_reminder = time.monotonic() + REMIND_SECONDS
+                tell(ports, now)
+
+
+def wake(run_id: UUID, escalation: Escalation) -> bool:
+    """Resume a run whose question is closed; whether it is paused no longer. False: try again later."""
+    try:
+        resume_flow_run(run_id, run_input=wake_up(escalation))
+    except NotPausedError:
+        return True
+    except Exception:  # noqa: BLE001 - the server may be away, or its database locked, for a moment: try again
+        return False
+    return True

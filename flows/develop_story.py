@@ -31,6 +31,7 @@ from ..tasks.review_story import own_findings, review_story
 from ..tasks.story_start import Start, keep_outcome, start_story
 from ..tasks.verification import run_tests
 from .asking import settle
+from .gates import before_merge, before_story
 
 DEVELOPER, REVIEWER = "amelia", "quinn"
 KEEP_LAST = 6
@@ -41,10 +42,12 @@ KEEP_LAST = 6
 def develop_story(project: ProjectRef, story: Story, attempt: int = 1, because: str = "") -> StoryOutcome:
     """Take one story from ready-for-dev to a reviewed branch, or to the reason why not."""
     try:
+        if (stopped := before_story(project, story)) is not None:
+            return keep_outcome(project, stopped)
         start = start_story(project, story, DEVELOPER, attempt, because)
         if attempt == 1:
             move_story(project, story, "in-progress")
-        outcome = Work(project, story, start, attempt).run()
+        outcome = before_merge(project, story, Work(project, story, start, attempt).run())
     except (StoryloomError, OSError) as error:
         outcome = _ended_by(error, story, attempt)
     return keep_outcome(project, outcome)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from prefect import flow
 
+from ..domain.approvals import APPROVE, REJECT
 from ..domain.delivery import PhaseReport
 from ..domain.escalations import Kind, Question
 from ..domain.phases import Phase, jobs
 from ..domain.ports import ProjectRef
 from ..tasks.documents import commit_documents
-from ..tasks.phases import in_main_line, judge_document, phase_facts
+from ..tasks.phases import digest_of, in_main_line, judge_document, phase_facts
 from ..tasks.ports import ports_for
-from .asking import settle
+from .gates import lets_pass
 from .run_workflow import run_workflow
 
 
@@ -63,17 +64,16 @@ def report(phase: Phase, did: list[str], found: list[str], status: str, reason: 
 
 
 def approved(project: ProjectRef, phase: Phase, why: str) -> bool:
-    """Whether a person lets the phase's result pass."""
-    answer = settle(
-        project,
-        Question(
-            kind=Kind.PHASE_GATE,
-            project=project.repository,
-            workflow=phase.value,
-            step="gate",
-            question=f"Let {phase.value} pass?",
-            context=why,
-            options=("approve", "reject"),
-        ),
+    """Whether a person lets the phase's result pass; an approval holds for the documents as they are."""
+    facts = phase_facts(project)
+    paths = [f"{facts.planning_folder}/{job.document}" for job in jobs(phase, facts.level)]
+    question = Question(
+        kind=Kind.PHASE_GATE,
+        project=project.repository,
+        workflow=phase.value,
+        step="gate",
+        question=f"Let {phase.value} pass?",
+        context=why,
+        options=(APPROVE, REJECT),
     )
-    return answer is not None and answer.answer == "approve"
+    return lets_pass(project, question, lambda: digest_of(project, paths))

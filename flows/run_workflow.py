@@ -51,7 +51,7 @@ def run_workflow(
         if state.status in ENDED:
             break
         if state.status == "waiting":
-            answer = settle_question(project, _question(project, state))
+            answer = settle_question(project, _question(project, state, options))
             if answer is None:
                 break
             state = decided(it.program, state, answer)
@@ -80,13 +80,14 @@ def _call(run: RunRef, path: str, state: RunState, callers: tuple[str, ...]) -> 
     return returned(state, values, note, stop=note if call.halt and child.status == "blocked" else "")
 
 
-def _question(project: ProjectRef, state: RunState) -> Question:
+def _question(project: ProjectRef, state: RunState, options: RunOptions | None) -> Question:
     asked = state.question
     assert asked is not None
+    policy = (options.asking if options else "") or ports_for(project).config.settings.questions
     return Question(
         project=project.repository, workflow=state.workflow, step=asked.step, asked_by=asked.asked_by,
         question=asked.question, recommendation=asked.recommendation, reasoning=asked.reasoning,
-        confidence=asked.confidence,
+        confidence=asked.confidence, must_ask=policy == "person",
     )  # fmt: skip
 
 

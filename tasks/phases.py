@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -44,6 +44,13 @@ def in_main_line(project: ProjectRef, path: str) -> bool:
     """Whether the document has entered the main line."""
     workspace = ports_for(project).workspace
     return workspace.read(workspace.tip(), path) is not None
+
+
+def digest_of(project: ProjectRef, paths: Sequence[str]) -> str:
+    """A digest of what these documents say in the main line; without any, the main line's commit."""
+    workspace = ports_for(project).workspace
+    tip = workspace.tip()
+    return event_key(*(f"{path} {workspace.read(tip, path)}" for path in paths)) if paths else tip
 
 
 @task(name="judge-document", task_run_name="verdict of {path}", cache_policy=NO_CACHE, tags=["gate"])

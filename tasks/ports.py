@@ -20,6 +20,7 @@ from ..domain.ports import (
     Documents,
     FilesIn,
     ModelDoor,
+    Notifier,
     ProjectRef,
     Recorder,
     Sandbox,
@@ -73,6 +74,7 @@ class Ports:
     recorder: Recorder = ABSENT["recorder"]
     shelf: Shelf = ABSENT["shelf"]
     deploy: DeployTarget | None = None
+    notifier: Notifier | None = None
     files: Callable[[str], FilesIn] = ABSENT["files"]  # the files of one worktree, by its path
     lane: Lane = nullcontext  # held by whoever moves the main line; one holder in all processes
     publish: Callable[[], str] = lambda: ""  # moves the person's branch; says why not, "" when done

@@ -1,0 +1,68 @@
+"""Who is told of a question, through which channels, and when again?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from .approvals import audience
+from .escalations import Escalation, plain
+from .model_calls import Value
+from .settings import Notify, Person
+
+Moment = Literal["asked", "reminder", "overdue"]
+TITLE: dict[Moment, str] = {"asked": "A question waits", "reminder": "Still waiting", "overdue": "Overdue"}
+INTERVAL = {"critical": 1.0, "important": 4.0, "normal": 24.0}
+"""Hours between reminders where the project does not say."""
+
+
+class Notice(Value):
+    """One message to some channels. `key` is the same for the same moment, so that it is sent once."""
+
+    key: str
+    moment: Moment
+    channels: tuple[str, ...]
+    title: str
+    body: str
+    severity: str
+
+
+def notice(escalation: Escalation, moment: Moment, number: int, notify: Notify, people: Sequence[Person]) -> Notice:
+    """The message for a moment: to the severity's channels and the people's own; once overdue, to admins as well."""
+    names = audience(escalation.question, people)
+    able = [p for p in people if p.name in names]
+    told = able if moment == "overdue" else ([p for p in able if p.role != "admin"] or able)
+    channels = [*getattr(notify, escalation.severity), *(c for p in told for c in p.notify)]
+    question = escalation.question
+    lines = [plain(question.question)]
+    if question.options:
+        lines.append("Choices: " + ", ".join(plain(option) for option in question.options))
+    if question.recommendation:
+        lines.append(f"Would do: {plain(question.recommendation)} ({question.confidence:.0%})")
+    if escalation.deadline:
+        lines.append(f"Until {escalation.deadline}: then {plain(escalation.default) or 'the work is set aside'}")
+    lines.append(f"Answer: storyloom escalations answer {escalation.id}")
+    if escalation.link:
+        lines.append(escalation.link)
+    return Notice(
+        key=f"{escalation.id}/{escalation.created}/{moment}-{number}",
+        moment=moment,
+        channels=tuple(dict.fromkeys(channels)),
+        title=f"{TITLE[moment]}: {plain(question.question)[:80]}",
+        body="\n".join(lines),
+        severity=escalation.severity,
+    )
+
+
+def due(escalation: Escalation, notify: Notify, now: datetime) -> tuple[Moment, int] | None:
+    """The last moment that has come, with its number; None before the question was asked."""
+    created = datetime.fromisoformat(escalation.created)
+    deadline = datetime.fromisoformat(escalation.deadline) if escalation.deadline else None
+    if deadline is not None and now >= deadline:
+        return "overdue", 0
+    every = timedelta(hours=notify.remind_every_hours or INTERVAL[escalation.severity])
+    if now < created:
+        return None
+    passed = int((now - created) / every)
+    return ("asked", 0) if passed == 0 or not notify.reminders else ("reminder", min(passed, notify.reminders))

@@ -1,0 +1,99 @@
+"""How does a run free its worker while a question waits?
+
+Only the top run of a deployment can be suspended, never a subflow of it. So a question below leaves its work waiting,
+the rest goes on to its end, and then the top run suspends itself with the form of the gravest open question. When that
+is answered a worker starts the run again from its beginning; it finds what is done, and the answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+from uuid import UUID
+
+from prefect import get_client, suspend_flow_run
+from prefect.input import RunInput
+from prefect.runtime import flow_run
+
+from ..domain.escalations import Escalation
+from ..domain.ports import ProjectRef
+from ..domain.settings import Settings
+from ..tasks.ports import Ports, ports_for
+from ..tasks.questions import escalations, mirrored
+from .forms import form
+
+T = TypeVar("T")
+GRAVEST = ("critical", "important", "normal")
+TIMEOUT_SECONDS = 400 * 24 * 3600
+"""Nobody's answer comes too late for Prefect: the question's own deadline is what counts."""
+
+TakeIn = Callable[[Ports, Escalation, RunInput], str]
+
+
+def frees_worker(settings: Settings) -> bool:
+    """Whether a question leaves its work waiting: the project runs on a fleet, and a worker started this run."""
+    root = flow_run.get_root_flow_run_id() or flow_run.get_id()
+    return bool(settings.fleet and root and _deployed(str(root)))
+
+
+@cache
+def _deployed(run_id: str) -> bool:
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(UUID(run_id)).deployment_id is not None
+
+
+def freeing_worker(project: ProjectRef, work: Callable[[], T]) -> T:
+    """The work's result; where the worker is to be freed, only once no question that this run asked is open."""
+    from .asking import take_in
+
+    ports = ports_for(project)
+    if flow_run.get_parent_flow_run_id() or not frees_worker(ports.config.settings):
+        return work()
+    while True:
+        _take_up(ports, take_in)
+        result = work()
+        waiting = waiting_for(ports, run_ids())
+        if not waiting:
+            return result
+        ports.shelf.put(_note(), json.dumps({"id": waiting[0].id, "try": 0, "complaint": ""}))
+
+
+def _take_up(ports: Ports, take_in: TakeIn) -> None:
+    """Suspend for the question that this run waits for, or take in its answer when the run has been resumed."""
+    while note := json.loads(ports.shelf.get(_note()) or "{}"):
+        escalation = mirrored(ports, note["id"])
+        if escalation is None or escalation.status != "pending":
+            break
+        key = f"{escalation.id}-{escalation.created[:19].replace(':', '-').lower()}-{note['try']}"
+        given = suspend_flow_run(wait_for_input=form(escalation, note["complaint"]), timeout=TIMEOUT_SECONDS, key=key)
+        complaint = take_in(ports, escalation, given)
+        after = mirrored(ports, escalation.id)
+        if after is None or after.status != "pending":
+            break
+        ports.shelf.put(_note(), json.dumps({**note, "try": note["try"] + 1, "complaint": complaint}))
+    ports.shelf.put(_note(), "{}")
+
+
+def run_ids() -> set[str]:
+    """This run and all runs below it."""
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+
+    found, todo = set[str](), [UUID(flow_run.get_id())]
+    with get_client(sync_client=True) as client:
+        while todo:
+            found |= {str(one) for one in todo}
+            below = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=todo))
+            todo = [run.id for run in client.read_flow_runs(flow_run_filter=below) if str(run.id) not in found]
+    return found
+
+
+def waiting_for(ports: Ports, runs: set[str]) -> list[Escalation]:
+    """The open questions that these runs asked, the gravest and oldest first."""
+    mine = [e for e in escalations(ports) if e.status == "pending" and e.flow_run in runs]
+    return sorted(mine, key=lambda e: (GRAVEST.index(e.severity), e.created))
+
+
+def _note() -> str:
+    return f"suspended/{flow_run.get_id()}"
