@@ -120,6 +120,7 @@ def _run(
 ) -> Outcome:
     from ..blocks.project_config import read_project_config
     from ..deployments.environment import read_environment
+    from ..deployments.server import drain
     from ..domain.ports import ProjectRef
     from .deliver import running_server
     from .doctor import keys
@@ -133,15 +134,15 @@ def _run(
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
         from ..flows.run_workflow import run_workflow
-        from ..tasks.documents import commit_documents
         from ..tasks.ports import use
         from ..tasks.workflow_machine import RunOptions
 
         options = RunOptions.model_validate({"asking": questions})
         with use(_factory(folder)), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            outcome: Outcome = run_workflow(ref, name, dict(inputs), options, fresh=fresh)
-            if outcome.artefacts and outcome.question is None:
-                commit_documents(ref, outcome.workflow)
+            try:
+                outcome: Outcome = run_workflow(ref, name, dict(inputs), options, fresh=fresh, commit=True)
+            finally:
+                drain()  # a server of our own ends soon: what is still queued would find nobody
     return outcome
 
 

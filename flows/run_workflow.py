@@ -12,6 +12,7 @@ from ..domain.escalations import Question
 from ..domain.ports import ProjectRef
 from ..domain.run_state import ENDED, Outcome, RunState
 from ..domain.sequencer import decided, returned
+from ..tasks.documents import commit_documents
 from ..tasks.library import open_workflow
 from ..tasks.ports import ports_for
 from ..tasks.workflow_machine import RunOptions
@@ -31,11 +32,13 @@ def run_workflow(
     options: RunOptions | None = None,
     callers: tuple[str, ...] = (),
     fresh: bool = False,
+    commit: bool = False,
 ) -> Outcome:
     """Run a workflow to its end, or to the question that waits for a person.
 
     `inputs` answer questions by the name of their variable. Running it again goes on where a run was interrupted, and
-    returns the same outcome when it had ended and its documents are as it left them; `fresh` begins anew.
+    returns the same outcome when it had ended and its documents are as it left them; `fresh` begins anew. With `commit`
+    its documents enter the main line when it has ended; phases commit for themselves.
     """
     try:
         it = open_workflow(ports_for(project), workflow)
@@ -67,6 +70,8 @@ def run_workflow(
         settle(run, state)
     outcome = outcome_of(run, state)
     close_run(run, opened, outcome)
+    if commit and outcome.artefacts and outcome.question is None:
+        commit_documents(project, outcome.workflow)
     return outcome
 
 
