@@ -145,6 +145,10 @@ class Git:
         out = self.run(*arguments, stdin=stdin, codes=codes, env=env).stdout
         return os.fsdecode(out).removesuffix("\n")
 
+    def shown(self, *arguments: str, codes: Collection[int] = (0,)) -> str:
+        """What git printed, for people and models: bytes that are no UTF-8 become replacement signs."""
+        return self.run(*arguments, codes=codes).stdout.decode(errors="replace")
+
     def commit(self, revision: str) -> str:
         """The commit id that a revision names.
 

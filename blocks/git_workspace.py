@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from storyloom.domain.errors import GitError, InputError, MergeConflict, RepositoryError, UnsafePath
+from storyloom.domain.errors import GitError, MergeConflict, RepositoryError
 from storyloom.domain.ports import DiffStat
 from storyloom.domain.safe_paths import check_path
 
 from .disk import storage_errors
 from .git import Git, Identity, check_branch, locate
+from .git_commits import Operations, commit_tree, encoded, message_with_op, plain_message, stage_everything
+from .git_history import diff_stat, diff_text, export_tree, text_at, tracked_files
+from .git_publish import checked_out, move_forward
 from .git_worktrees import Worktrees, open_up, remove_tree, require_commit
 
 INTEGRATION = "integration"
-GITLINK = "160000"
-TRAILER = "Op-Id"
-ODD = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")  # in a file's name: control signs, "\", bytes that are no UTF-8
-OP_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
 class GitWorkspace:
@@ -47,8 +44,7 @@ class GitWorkspace:
         self._branch = check_branch(integration_branch)
         self._ref = f"refs/heads/{integration_branch}"
         self._trees = Worktrees(place, state.resolve(), identity or Identity())
-        self._ops: dict[str, str] = {}
-        self._ops_at = ""
+        self._operations = Operations()
 
     # Worktrees
 
@@ -70,7 +66,7 @@ class GitWorkspace:
         with self._trees.lock():
             tip = self.tip()
             if not self._trees.sound(path, self._branch):
-                if elsewhere := [place for place in self._checked_out(self._branch) if place != path]:
+                if elsewhere := [place for place in checked_out(self._trees, self._branch) if place != path]:
                     raise RepositoryError(
                         f"The branch {self._branch} is checked out in {elsewhere[0]}.",
                         remedy="Switch that checkout to another branch, or set another integration_branch.",
@@ -118,7 +114,7 @@ class GitWorkspace:
             self._trees.remove(path)
             git = self._trees.repository()
             if git.ref(f"refs/heads/{branch}") is not None:
-                if places := self._checked_out(branch):
+                if places := checked_out(self._trees, branch):
                     raise GitError(f"The branch {branch} is checked out in {places[0]} and is not removed.")
                 git.run("branch", "-q", "-D", "--", branch)
 
@@ -141,26 +137,15 @@ class GitWorkspace:
         """
         git = self._trees.at(worktree)
         head = require_commit(git, None)
-        try:
-            self._add_all(git)
-            changed = git.run("diff-index", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", head).stdout
-            fields = os.fsdecode(changed).split("\0")
-            entries = [(*entry.split(" "), path) for entry, path in zip(fields[::2], fields[1::2], strict=False)]
-            if links := [path for _, mode, *_, path in entries if mode == GITLINK]:
-                raise _nested(links)
-            if odd := [path for *_, status, path in entries if status == "A" and ODD.search(path)]:
-                raise _unsafe_name(odd)
-        except (GitError, UnsafePath):
-            git.run("reset", "-q", "--mixed")
-            raise
-        if not changed:
+        if not stage_everything(git, head):
             return head
-        return self._commit(git, git.text("write-tree"), [head], _plain(message), "HEAD", head)
+        return commit_tree(git, git.text("write-tree"), [head], plain_message(message), "HEAD")
 
     def reset(self, worktree: str, commit: str) -> None:
         """Make the worktree exactly `commit`, untracked and ignored files gone."""
         git = self._trees.at(worktree)
         wanted = self._trees.repository().commit(commit)
+        self._abort_rebase(git)
         try:
             git.run("reset", "-q", "--hard", wanted)
             git.run("clean", "-q", "-ffdx")
@@ -177,15 +162,11 @@ class GitWorkspace:
         """
         git = self._trees.at(worktree)
         target = self._trees.repository().commit(onto)
-        before = require_commit(git, None)
         try:
             git.run("rebase", "-q", "--no-autostash", "--no-fork-point", "--empty=drop", target)
         except GitError as error:
-            unmerged = _text(git.run("diff", "--name-only", "--diff-filter=U", "-z", "--ignore-submodules=all"))
-            if (git.git_dir / "rebase-merge").exists():
-                git.run("rebase", "--abort")
-            if require_commit(git, None) != before:
-                raise
+            unmerged = git.shown("diff", "--name-only", "--diff-filter=U", "-z", "--ignore-submodules=all")
+            self._abort_rebase(git)
             files = tuple(path for path in unmerged.split("\0") if path)
             if not files:
                 raise
@@ -207,14 +188,13 @@ class GitWorkspace:
             git = self._trees.at(path)
             tip = self.tip()
             theirs = self._trees.repository().commit(branch_commit)
-            merged = git.run(
-                "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", tip, theirs, codes=(0, 1)
-            )
-            tree, *files = _text(merged).rstrip("\0").split("\0")
+            how = ("--write-tree", "--name-only", "--no-messages", "-z")
+            merged = git.run("merge-tree", *how, tip, theirs, codes=(0, 1))
+            tree, *files = merged.stdout.decode(errors="replace").rstrip("\0").split("\0")
             if merged.returncode:
                 names = tuple(sorted(set(files)))
                 raise MergeConflict(f"{', '.join(names)}: changed both here and on {self._branch}.", files=names)
-            commit = self._commit(git, tree, [tip, theirs], _with_op(message, op_id), self._ref, tip)
+            commit = commit_tree(git, tree, [tip, theirs], message_with_op(message, op_id), self._ref)
             git.run("reset", "-q", "--hard")
             return commit
 
@@ -225,11 +205,11 @@ class GitWorkspace:
 
         Raises:
             UnsafePath: a path leaves the worktree; nothing was changed.
-        InputError: a text cannot be written as UTF-8; nothing was changed.
+            InputError: a text cannot be written as UTF-8; nothing was changed.
         """
         for path in files:
             check_path(path, writing=False)
-        texts = {path: _encoded(path, text) for path, text in files.items() if text is not None}
+        texts = {path: encoded(path, text) for path, text in files.items() if text is not None}
         with self._trees.lock(), self._scratch() as scratch:
             if done := self.find_op(op_id):
                 return done
@@ -246,7 +226,7 @@ class GitWorkspace:
                 lines.append(f"{self._mode(git, tip, path)} {blob}\t{path}")
             git.run("update-index", "-z", "--index-info", stdin=os.fsencode("\0".join([*lines, ""])), env=index)
             tree = git.text("write-tree", env=index)
-            commit = self._commit(git, tree, [tip], _with_op(message, op_id), self._ref, tip)
+            commit = commit_tree(git, tree, [tip], message_with_op(message, op_id), self._ref)
             git.run("reset", "-q", "--hard")
             return commit
 
@@ -254,25 +234,7 @@ class GitWorkspace:
         """The main line's commit that carries `Op-Id: op_id`."""
         git = self._trees.repository()
         tip = git.ref(self._ref)
-        if tip is None:
-            return None
-        if tip != self._ops_at:
-            known = self._ops_at if self._ops_at and git.is_ancestor(self._ops_at, tip) else ""
-            found = git.text(
-                "log",
-                "-z",
-                "--fixed-strings",
-                f"--grep={TRAILER}: ",
-                f"--format=%H %(trailers:key={TRAILER},valueonly,separator=%x0a)",
-                f"{known}..{tip}" if known else tip,
-            )
-            fresh = {}
-            for entry in reversed([entry for entry in found.split("\0") if entry]):
-                commit, *ops = entry.replace(" ", "\n", 1).split("\n")
-                fresh.update({op.strip(): commit for op in ops if op.strip()})
-            self._ops = {**(self._ops if known else {}), **fresh}
-            self._ops_at = tip
-        return self._ops.get(op_id)
+        return self._operations.find(git, tip, op_id) if tip else None
 
     def follow(self, branch: str) -> str:
         """Bring new commits of the person's branch into the main line, and return its tip.
@@ -301,77 +263,31 @@ class GitWorkspace:
 
         A branch that is checked out is moved only with `checkout`, and only where no tracked file is changed.
         """
-        ref = f"refs/heads/{check_branch(target_branch)}"
         with self._trees.lock():
-            git, tip = self._trees.repository(), self.tip()
-            old = git.ref(ref)
-            if old == tip:
-                return ""
-            if old is None:
-                return f"There is no branch {target_branch}."
-            if not git.is_ancestor(old, tip):
-                ahead = git.text("rev-list", "--count", f"{tip}..{old}")
-                return f"{target_branch} has {ahead} commits that {self._branch} lacks; bring them over first."
-            places = self._checked_out(target_branch)
-            if not places:
-                git.run("update-ref", "-m", "storyloom: publish", ref, tip, old)
-                return ""
-            if not checkout:
-                return f"{target_branch} is checked out in {places[0]}; run `git merge --ff-only {self._branch}` there."
-            return self._forward(places[0], target_branch, tip)
+            return move_forward(self._trees, check_branch(target_branch), self.tip(), checkout=checkout)
 
     # Reading
 
     def diff(self, base: str, head: str, *, context: int = 3) -> str:
         """The unified diff between two commits; bytes that are no UTF-8 are shown as replacement signs."""
-        git = self._trees.repository()
-        pair = (git.commit(base), git.commit(head))
-        shown = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=all", "--src-prefix=a/")
-        out = git.run("diff", *shown, "--dst-prefix=b/", f"--unified={max(0, context)}", *pair, "--").stdout
-        return out.decode(errors="replace")
+        return diff_text(self._trees.repository(), base, head, context)
 
     def stat(self, base: str, head: str) -> DiffStat:
         """Files and lines changed between two commits; a binary file counts no lines."""
-        git = self._trees.repository()
-        pair = (git.commit(base), git.commit(head))
-        out = _text(git.run("diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", *pair, "--"))
-        rows = [entry.split("\t", 2) for entry in out.split("\0") if entry]
-        return DiffStat(
-            files=tuple(row[2] for row in rows),
-            insertions=sum(int(row[0]) for row in rows if row[0] != "-"),
-            deletions=sum(int(row[1]) for row in rows if row[1] != "-"),
-        )
+        return diff_stat(self._trees.repository(), base, head)
 
     def files(self, commit: str) -> list[str]:
         """Paths tracked at a commit, sorted."""
-        git = self._trees.repository()
-        out = _text(git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", git.commit(commit)))
-        return sorted(path for path in out.split("\0") if path)
+        return tracked_files(self._trees.repository(), commit)
 
     def read(self, commit: str, path: str) -> str | None:
         """A file's text at a commit, None if it is not there; bytes that are no UTF-8 become replacement signs."""
-        if "\n" in path or "\0" in path:
-            return None
-        git = self._trees.repository()
-        out = git.run("cat-file", "--batch", stdin=os.fsencode(f"{git.commit(commit)}:{path}\n")).stdout
-        header, _, rest = out.partition(b"\n")
-        words = header.split(b" ")
-        if len(words) != 3 or words[1] != b"blob":
-            return None
-        return rest[: int(words[2])].decode(errors="replace")
+        return text_at(self._trees.repository(), commit, path)
 
     def export(self, commit: str, folder: str) -> None:
         """Write the tree of a commit into an empty folder."""
-        target = Path(folder).absolute()
-        with storage_errors(target):
-            target.mkdir(parents=True, exist_ok=True)
-            if any(target.iterdir()):
-                raise GitError(f"{target} is not empty.")
         with self._scratch() as scratch:
-            index = {"GIT_INDEX_FILE": str(scratch / "index")}
-            git = Git(self._trees.place.common_dir, target)
-            git.run("read-tree", git.commit(commit), env=index)
-            git.run("checkout-index", "-q", "--all", "--force", env=index)
+            export_tree(self._trees.repository(), commit, Path(folder).absolute(), scratch / "index")
 
     # Inside
 
@@ -380,64 +296,14 @@ class GitWorkspace:
             raise GitError(f"{name!r} is the integration worktree's name; a story needs another.")
         return name
 
-    def _add_all(self, git: Git) -> None:
-        try:
-            git.run("add", "--all")
-        except GitError as error:
-            if "does not have a commit checked out" in error.message:
-                raise _nested(re.findall(r"'([^']+)/' does not have a commit", error.message)) from error
-            if refused := re.findall(r"[Ii]nvalid path '([^']*)'", error.message):
-                raise _unsafe_name(refused) from error
-            if "Permission denied" not in error.message:
-                raise
-            assert git.work_tree is not None
-            open_up(git.work_tree)
-            git.run("add", "--all")
-
-    def _commit(self, git: Git, tree: str, parents: list[str], message: str, ref: str, old: str) -> str:
-        """Make a commit object and move `ref` to it, if it still points at `old`."""
-        flags = [part for parent in parents for part in ("-p", parent)]
-        commit = git.text("commit-tree", *flags, "-F", "-", tree, stdin=message.encode(errors="replace"))
-        git.run("update-ref", "-m", "storyloom: " + message.split("\n", 1)[0][:60], ref, commit, old)
-        return commit
+    def _abort_rebase(self, git: Git) -> None:
+        """Leave a rebase that stands still, or one that a full disk or a crash cut off."""
+        if (git.git_dir / "rebase-merge").exists():
+            git.run("rebase", "--abort")
 
     def _mode(self, git: Git, commit: str, path: str) -> str:
         entry = git.text("ls-tree", "-z", "--full-tree", commit, "--", path).split(" ")
         return "100755" if entry[0] == "100755" else "100644"
-
-    def _checked_out(self, branch: str) -> list[Path]:
-        """Where a branch is checked out, or is being rebased or bisected."""
-        place, ref = self._trees.place, f"refs/heads/{branch}"
-        found = []
-        listed = self._trees.repository().text("worktree", "list", "--porcelain", "-z").split("\0\0")
-        for number, block in enumerate(listed):
-            fields = dict(line.partition(" ")[::2] for line in block.split("\0") if line)
-            path = Path(fields.get("worktree", ""))
-            if number == 0 and place.work_tree and place.git_dir == place.common_dir:
-                path = place.work_tree  # for a submodule git names its git directory here
-            if fields.get("branch") == ref or ("detached" in fields and ref in self._busy_with(path)):
-                found.append(path)
-        return found
-
-    def _busy_with(self, path: Path) -> set[str]:
-        place = self._trees.place
-        git_dir = self._trees.admin(path) or place.common_dir
-        names = ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START")
-        texts = [(git_dir / name).read_text().strip() for name in names if (git_dir / name).is_file()]
-        return {text if text.startswith("refs/") else f"refs/heads/{text}" for text in texts}
-
-    def _forward(self, place: Path, branch: str, tip: str) -> str:
-        git = Git(self._trees.admin(place) or self._trees.place.common_dir, place)
-        if f"refs/heads/{branch}" in self._busy_with(place):
-            return f"{branch} is being rebased or bisected in {place}."
-        dirty = git.text("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=all")
-        if dirty:
-            return f"{place} has changes that are not committed."
-        try:
-            git.run("merge", "-q", "--ff-only", tip)
-        except GitError as error:
-            return f"{place} could not be moved forward: {error.message}"
-        return ""
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
@@ -448,40 +314,3 @@ class GitWorkspace:
             yield folder
         finally:
             remove_tree(folder)
-
-
-def _text(done: subprocess.CompletedProcess[bytes]) -> str:
-    return done.stdout.decode(errors="replace")
-
-
-def _plain(message: str) -> str:
-    """A commit message whose text cannot pass for one of our trailers."""
-    text = message.replace("\0", "").strip() or "Checkpoint"
-    return re.sub(rf"(?im)^(\s*){TRAILER}\s*:", rf"\1{TRAILER} (quoted):", text) + "\n"
-
-
-def _encoded(path: str, text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{path}: the text cannot be written as UTF-8 (sign {error.start}).") from None
-
-
-def _with_op(message: str, op_id: str) -> str:
-    if OP_ID.fullmatch(op_id) is None:
-        raise GitError(f"{op_id!r} is no operation id.", remedy="Use up to 200 printable ASCII characters.")
-    return f"{_plain(message)}\n{TRAILER}: {op_id}\n"
-
-
-def _unsafe_name(paths: list[str]) -> UnsafePath:
-    return UnsafePath(
-        f"{', '.join(map(ascii, paths[:5]))}: a file's name that not every system can hold; it cannot be committed.",
-        remedy="Rename or remove it.",
-    )
-
-
-def _nested(paths: list[str]) -> UnsafePath:
-    return UnsafePath(
-        f"{', '.join(paths) or 'A folder'} holds a git repository of its own; it cannot be committed.",
-        remedy="Remove that folder, or its .git.",
-    )

@@ -244,6 +244,23 @@ def test_a_rebase_puts_the_work_on_top_of_the_tip(workspace: GitWorkspace, story
     assert workspace.stat(tip, head).files == ("b",)
 
 
+def test_a_rebase_that_was_cut_off_is_left_by_a_reset(workspace: GitWorkspace, story: Story, repository: Path):
+    base = workspace.tip()
+    first, second = story("1-1", base, **{"app.py": "one = 11\n"}), story("1-2", base, **{"app.py": "one = 12\n"})
+    tip = workspace.merge(first, "Merge", "merge:1-1")
+    with pytest.raises(AssertionError, match="conflict"):
+        git(workspace.path("1-2"), "rebase", tip)
+    workspace.reset(workspace.path("1-2"), second)
+    Path(workspace.path("1-2"), "new").write_text("x")
+    commit = workspace.checkpoint(workspace.path("1-2"), "Goes on")
+    assert git(repository, "rev-parse", "storyloom/1-2") == commit
+
+
+def test_a_file_whose_name_looks_like_an_answer_of_gits_is_just_not_there(workspace: GitWorkspace):
+    for name in ("x blob missing", "a blob 3", "README.md\nx", "\ud800"):
+        assert workspace.read(workspace.tip(), name) is None
+
+
 def test_files_are_committed_once_with_their_newlines_and_modes(workspace: GitWorkspace):
     commit = workspace.commit_files(
         {"d/board.yaml": "a: 1\r\n", "run.sh": "#!/bin/bash", "README.md": None}, "B", "b:1"
@@ -338,7 +355,7 @@ class TestPublish:
     ):
         workspace.merge(story("1-1", a="1"), "Merge", "m")
         git(repository, "commit", "-q", "--allow-empty", "-m", "moved")
-        assert "1 commits" in workspace.publish("main")
+        assert "1 commits of its own" in workspace.publish("main")
         workspace.follow("main")
         assert workspace.publish("main", checkout=True) == ""
         assert "There is no branch" in workspace.publish("nothing")

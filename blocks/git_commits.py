@@ -1,0 +1,133 @@
+"""How does a commit of ours come about, and how is it found again?
+
+Commits are made by plumbing (commit-tree, then update-ref from the commit we started from), so that no hook, template
+or signing program has a say, and a commit is there whole or not at all. An operation's id stands in a trailer.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from storyloom.domain.errors import GitError, InputError, UnsafePath
+
+from .git import Git
+from .git_worktrees import open_up
+
+GITLINK = "160000"
+TRAILER = "Op-Id"
+ODD = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")  # in a file's name: control signs, "\", bytes that are no UTF-8
+OP_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
+
+
+def stage_everything(git: Git, head: str) -> bool:
+    """Stage all changes of a worktree that stands on `head`, and tell whether there are any.
+
+    Raises:
+        UnsafePath: a repository inside would be recorded as a submodule, or a new file's name is not UTF-8 or not safe
+            on every system; nothing is staged then.
+    """
+    try:
+        _add_all(git)
+        changed = git.run("diff-index", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", head).stdout
+        fields = os.fsdecode(changed).split("\0")
+        entries = [(*entry.split(" "), path) for entry, path in zip(fields[::2], fields[1::2], strict=False)]
+        if links := [path for _, mode, *_, path in entries if mode == GITLINK]:
+            raise _nested(links)
+        if odd := [path for *_, status, path in entries if status == "A" and ODD.search(path)]:
+            raise _unsafe_name(odd)
+    except (GitError, UnsafePath):
+        git.run("reset", "-q", "--mixed")
+        raise
+    return bool(changed)
+
+
+def commit_tree(git: Git, tree: str, parents: list[str], message: str, ref: str) -> str:
+    """Make a commit and move `ref` to it, if it still stands at the first parent; return the commit's id."""
+    flags = [part for parent in parents for part in ("-p", parent)]
+    commit = git.text("commit-tree", *flags, "-F", "-", tree, stdin=message.encode(errors="replace"))
+    git.run("update-ref", "-m", "storyloom: " + message.split("\n", 1)[0][:60], ref, commit, parents[0])
+    return commit
+
+
+def plain_message(message: str) -> str:
+    """A commit message whose text cannot pass for one of our trailers."""
+    text = message.replace("\0", "").strip() or "Checkpoint"
+    return re.sub(rf"(?im)^(\s*){TRAILER}\s*:", rf"\1{TRAILER} (quoted):", text) + "\n"
+
+
+def message_with_op(message: str, op_id: str) -> str:
+    """A commit message that carries an operation's id.
+
+    Raises:
+        GitError: the id is not one line of printable ASCII.
+    """
+    if OP_ID.fullmatch(op_id) is None:
+        raise GitError(f"{op_id!r} is no operation id.", remedy="Use up to 200 printable ASCII characters.")
+    return f"{plain_message(message)}\n{TRAILER}: {op_id}\n"
+
+
+def encoded(path: str, text: str) -> bytes:
+    """A text as it stands in a file.
+
+    Raises:
+        InputError: it cannot be written as UTF-8.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: the text cannot be written as UTF-8 (sign {error.start}).") from None
+
+
+class Operations:
+    """Which commits of a line carry which operation; reads only what is new since it was last asked."""
+
+    def __init__(self) -> None:
+        self._known: tuple[str, dict[str, str]] = ("", {})  # replaced as a whole: threads read it without a lock
+
+    def find(self, git: Git, tip: str, op_id: str) -> str | None:
+        """The commit in the history of `tip` that carries an operation's id, the oldest of several."""
+        at, ops = self._known
+        if at != tip:
+            if not at or not git.is_ancestor(at, tip):
+                at, ops = "", {}
+            ops = {**self._read(git, f"{at}..{tip}" if at else tip), **ops}
+            self._known = (tip, ops)
+        return ops.get(op_id)
+
+    def _read(self, git: Git, commits: str) -> dict[str, str]:
+        grep = ("--fixed-strings", f"--grep={TRAILER}: ")
+        shown = f"--format=%H %(trailers:key={TRAILER},valueonly,separator=%x0a)"
+        found = {}
+        for entry in git.shown("log", "-z", *grep, shown, commits).split("\0"):  # the youngest first
+            commit, *ops = entry.replace(" ", "\n", 1).split("\n")
+            found.update({op.strip(): commit for op in ops if op.strip()})
+        return found
+
+
+def _add_all(git: Git) -> None:
+    try:
+        git.run("add", "--all")
+    except GitError as error:
+        if "does not have a commit checked out" in error.message:
+            raise _nested(re.findall(r"'([^']+)/' does not have a commit", error.message)) from error
+        if refused := re.findall(r"[Ii]nvalid path '([^']*)'", error.message):
+            raise _unsafe_name(refused) from error
+        if "Permission denied" not in error.message or git.work_tree is None:
+            raise
+        open_up(git.work_tree)
+        git.run("add", "--all")
+
+
+def _unsafe_name(paths: list[str]) -> UnsafePath:
+    return UnsafePath(
+        f"{', '.join(map(ascii, paths[:5]))}: a file's name that not every system can hold; it cannot be committed.",
+        remedy="Rename or remove it.",
+    )
+
+
+def _nested(paths: list[str]) -> UnsafePath:
+    return UnsafePath(
+        f"{', '.join(paths) or 'A folder'} holds a git repository of its own; it cannot be committed.",
+        remedy="Remove that folder, or its .git.",
+    )
