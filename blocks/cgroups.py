@@ -143,8 +143,9 @@ def _own(mount: Path, controller: str) -> Path:
 
 
 def _pids(folder: Path) -> list[int]:
+    """Processes of a group; one of another process name space is shown as 0, which to `kill` means ourselves."""
     try:
-        return [int(line) for line in (folder / "cgroup.procs").read_text().split()]
+        return [int(line) for line in (folder / "cgroup.procs").read_text().split() if int(line) > 1]
     except (OSError, ValueError):
         return []
 

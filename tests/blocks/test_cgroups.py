@@ -65,6 +65,12 @@ def test_processes_left_in_a_group_are_ended_with_it(tmp_path: Path):
     assert child.wait() == -9
 
 
+def test_a_process_of_another_name_space_is_not_taken_for_ourselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "cgroup.procs").write_text("0\n1\n")
+    monkeypatch.setattr(os, "kill", lambda *given: pytest.fail(f"kill{given}"))
+    Cgroup((tmp_path,)).kill()
+
+
 def test_groups_of_the_dead_are_swept_and_those_of_the_living_are_not(mount: Path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
