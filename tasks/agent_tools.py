@@ -169,9 +169,8 @@ def _search(pattern: str, path: str, bench: Bench) -> Done:
     if not hits:
         return Done(f"No line matches {pattern!r}" + (f" in {where}." if where != "." else "."))
     rows = [f"{hit.path}:{hit.line}: {_cut(hit.text, LINE_SIGNS)}" for hit in hits[:FOUND]]
-    return Done(
-        "\n".join([*rows, *([f"… more than {FOUND} lines match: narrow it down."] if len(hits) > FOUND else [])])
-    )
+    more = f"\n… more than {FOUND} lines match: narrow it down." if len(hits) > FOUND else ""
+    return Done("\n".join(["<output>", *rows, "</output>"]) + more)
 
 
 def _edit(action: EditFile, path: str, bench: Bench) -> Done:
