@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -30,7 +30,7 @@ from storyloom.domain.prices import bundled_prices
 from storyloom.domain.redaction import Redactor
 from storyloom.domain.routing import routing_policy
 from storyloom.domain.settings import ProjectConfig, Settings
-from storyloom.domain.wire import Endpoint
+from storyloom.domain.wire import Endpoint, Route
 from storyloom.tasks.ports import Ports
 
 from .addresses import notify_address
@@ -38,8 +38,10 @@ from .environment import Environment, project_folder, read_environment, spool_fo
 from .lane import ReentrantLock, SharedLease
 
 
-def compose(project: ProjectRef, environment: Environment | None = None) -> Ports:
-    """The ports of a project on this machine.
+def compose(
+    project: ProjectRef, environment: Environment | None = None, routes: Mapping[str, Route] | None = None
+) -> Ports:
+    """The ports of a project on this machine; `routes` replaces the way to the models' providers.
 
     Raises:
         ConfigError: the project file or a setting of this run is wrong.
@@ -60,7 +62,7 @@ def compose(project: ProjectRef, environment: Environment | None = None) -> Port
     return Ports(
         project=project,
         config=config,
-        models=_door(config, environment, state, recorder),
+        models=_door(config, environment, state, recorder, routes),
         documents=StagedDocuments(workspace, state / "staged"),
         texts=_texts(project.repository),
         workspace=workspace,
@@ -103,7 +105,13 @@ def configured(project: ProjectRef) -> ProjectConfig:
     return config.model_copy(update={"settings": settings, "project": config.project.model_copy(update={"name": name})})
 
 
-def _door(config: ProjectConfig, environment: Environment, state: Path, recorder: Recorder) -> Door:
+def _door(
+    config: ProjectConfig,
+    environment: Environment,
+    state: Path,
+    recorder: Recorder,
+    routes: Mapping[str, Route] | None,
+) -> Door:
     endpoints = {
         provider: Endpoint(
             api_key=SecretStr(environment.keys[provider]) if provider in environment.keys else None,
@@ -119,7 +127,7 @@ def _door(config: ProjectConfig, environment: Environment, state: Path, recorder
         caps["run"] = Cap(usd=settings.run_budget_usd)
     ledger = Ledger(environment.ledger_url or f"sqlite:///{state / 'ledger.sqlite'}", caps)
     return Door(
-        {"*": LitellmRoute(endpoints)},
+        {"*": LitellmRoute(endpoints)} if routes is None else routes,
         CallJournal(state / "journal"),
         ledger,
         recorder,

@@ -17,6 +17,7 @@ from ..domain.ports import ProjectRef
 from ..domain.schedule import build_dag, decide
 from ..domain.stories import Lane, Story, StoryOutcome
 from ..tasks.ports import ports_for
+from ..tasks.recording import below_one_root
 from ..tasks.sprint import Sprint, plan_sprint, show_board, story_ends
 from .develop_story import develop_story
 from .integrate import integrate
@@ -34,7 +35,8 @@ def implementation(project: ProjectRef) -> PhaseReport:
         return report(Phase.IMPLEMENTATION, [], sorted(done), "already_done")
     width = ports_for(project).config.settings.max_concurrent_agents
     runner: Any = ThreadPoolTaskRunner(max_workers=width)
-    ends = batch.with_options(task_runner=runner)(project, sprint, sorted(done), width)
+    with below_one_root():
+        ends = batch.with_options(task_runner=runner)(project, sprint, sorted(done), width)
     show_board(project, sprint, ends)
     outcomes = tuple(ends[story.key] for story in sprint.stories if story.key in ends)
     status = phase_status(outcomes)
@@ -51,7 +53,7 @@ def implementation(project: ProjectRef) -> PhaseReport:
     )
 
 
-@task(name="story", task_run_name="story {story.id} · {story.title}", cache_policy=NO_CACHE, tags=["story"])
+@task(name="story", task_run_name="story {story.id} · {story.title}", cache_policy=NO_CACHE)
 def take_story(project: ProjectRef, story: Story) -> StoryOutcome:
     """Take one story to its end and return that end; nothing that goes wrong here fails the batch.
 

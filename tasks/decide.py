@@ -36,7 +36,7 @@ def decision_name(question_id: str) -> str:
     return f"decisions/{question_id}.json"
 
 
-@task(name="decide", task_run_name="decide · {question.question}", cache_policy=NO_CACHE, tags=["question"])
+@task(name="decide", task_run_name="decide · {question.question}", cache_policy=NO_CACHE)
 def decide_question(project: ProjectRef, question: Question) -> Decision:
     """How the project judges a clarification: by its facts and documents, then by a model; kept with its reasoning."""
     return decide(ports_for(project), question)

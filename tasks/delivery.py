@@ -26,7 +26,7 @@ class Published(Value):
     note: str = ""
 
 
-@task(name="prepare", task_run_name="prepare the project", cache_policy=NO_CACHE, tags=["git"])
+@task(name="prepare", task_run_name="prepare the project", cache_policy=NO_CACHE)
 def prepare(project: ProjectRef, brief: str = "") -> str:
     """Clean up after a crash, and bring the brief into the main line; the tip.
 
@@ -68,7 +68,7 @@ def mark_phase(project: ProjectRef, phase: Phase, state: str, detail: str = "") 
     )
 
 
-@task(name="publish", task_run_name="publish the main line", cache_policy=NO_CACHE, tags=["git"])
+@task(name="publish", task_run_name="publish the main line", cache_policy=NO_CACHE)
 def publish(project: ProjectRef) -> Published:
     """Move the person's branch to the main line's tip when the settings allow it."""
     ports = ports_for(project)
@@ -77,7 +77,7 @@ def publish(project: ProjectRef) -> Published:
         return Published(tip=ports.workspace.tip(), note=note)
 
 
-@task(name="bill", task_run_name="bill", cache_policy=NO_CACHE, tags=["artifact"])
+@task(name="bill", task_run_name="bill", cache_policy=NO_CACHE)
 def show_bill(project: ProjectRef) -> str:
     """Publish the bill as an artifact and return its Markdown."""
     text = ports_for(project).bill()

@@ -48,7 +48,6 @@ def live_release(project: ProjectRef) -> str:
     retries=2,
     retry_delay_seconds=2,
     retry_condition_fn=may_pass,
-    tags=["deploy"],
 )
 def release_commit(project: ProjectRef, release: str, commit: str) -> ReleaseReport:
     """Make a commit live when it is healthy; otherwise what was live stays or comes back."""

@@ -60,7 +60,6 @@ def turn_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:  # noq
     retries=4,
     retry_delay_seconds=[2, 10, 60, 300],
     retry_condition_fn=may_pass,
-    tags=["turn", "model"],
 )
 def develop_turn(
     project: ProjectRef,

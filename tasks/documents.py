@@ -31,7 +31,7 @@ def show_documents(ports: Ports) -> None:
     create_markdown_artifact(key="documents", markdown=table, description="What was written, where it stands")
 
 
-@task(name="commit-documents", task_run_name="commit {what}", cache_policy=NO_CACHE, tags=["git"])
+@task(name="commit-documents", task_run_name="commit {what}", cache_policy=NO_CACHE)
 def commit_documents(project: ProjectRef, what: str) -> list[str]:
     """Move all staged documents into the main line and return their paths."""
     ports = ports_for(project)

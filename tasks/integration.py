@@ -43,7 +43,7 @@ def merged_commit(project: ProjectRef, story_key: str) -> str | None:
     return ports_for(project).workspace.find_op(merge_op(story_key))
 
 
-@task(name="rebase-story", task_run_name="rebase · story {story.id}", cache_policy=NO_CACHE, tags=["git"])
+@task(name="rebase-story", task_run_name="rebase · story {story.id}", cache_policy=NO_CACHE)
 def rebase_story(project: ProjectRef, story: Story, commit: str) -> Rebased:
     """The story's commits on top of the main line's tip."""
     ports = ports_for(project)
@@ -56,7 +56,7 @@ def rebase_story(project: ProjectRef, story: Story, commit: str) -> Rebased:
         return Rebased(tip=tip, conflicts=conflict.files or ("(unknown)",))
 
 
-@task(name="merge-story", task_run_name="merge · story {story.id}", cache_policy=NO_CACHE, tags=["git"])
+@task(name="merge-story", task_run_name="merge · story {story.id}", cache_policy=NO_CACHE)
 def merge_story(project: ProjectRef, story: Story, commit: str, outcome: StoryOutcome) -> str:
     """Merge the story's commit into the main line, once, and return the merge commit; `outcome` says what changed."""
     ports = ports_for(project)
@@ -77,7 +77,7 @@ def merge_story(project: ProjectRef, story: Story, commit: str, outcome: StoryOu
     return merge
 
 
-@task(name="move-story", task_run_name="{status} · {story.id}", cache_policy=NO_CACHE, tags=["board"])
+@task(name="move-story", task_run_name="{status} · {story.id}", cache_policy=NO_CACHE)
 def move_story(project: ProjectRef, story: Story, status: str, outcome: StoryOutcome | None = None) -> None:
     """Write a story's status on the board and in its file, in one commit of the main line."""
     ports = ports_for(project)
@@ -121,7 +121,7 @@ def board_texts(ports: Ports, story: Story, status: str, outcome: StoryOutcome |
     return texts
 
 
-@task(name="clear-worktree", task_run_name="clear · story {story.id}", cache_policy=NO_CACHE, tags=["git"])
+@task(name="clear-worktree", task_run_name="clear · story {story.id}", cache_policy=NO_CACHE)
 def clear_worktree(project: ProjectRef, story: Story) -> None:
     """Remove the story's worktree and branch: its work is in the main line."""
     ports_for(project).workspace.abandon(story.key, branch_of(story.key))

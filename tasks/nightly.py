@@ -34,7 +34,7 @@ def report_text(report: PhaseReport, bill: str) -> str:
     return "\n".join([*lines, bill]).rstrip() + "\n"
 
 
-@task(name="morning-report", task_run_name="morning report", cache_policy=NO_CACHE, tags=["artifact"])
+@task(name="morning-report", task_run_name="morning report", cache_policy=NO_CACHE)
 def morning_report(project: ProjectRef, report: PhaseReport) -> str:
     """Publish the morning report as an artifact and return its Markdown."""
     text = report_text(report, ports_for(project).bill())

@@ -53,7 +53,7 @@ def digest_of(project: ProjectRef, paths: Sequence[str]) -> str:
     return event_key(*(f"{path} {workspace.read(tip, path)}" for path in paths)) if paths else tip
 
 
-@task(name="judge-document", task_run_name="verdict of {path}", cache_policy=NO_CACHE, tags=["gate"])
+@task(name="judge-document", task_run_name="verdict of {path}", cache_policy=NO_CACHE)
 def judge_document(project: ProjectRef, path: str) -> Verdict:
     """The verdict that a gate's document states, recorded."""
     ports = ports_for(project)

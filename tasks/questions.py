@@ -116,7 +116,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@task(name="look-up-answer", task_run_name="answer to {question.id}", cache_policy=NO_CACHE, tags=["question"])
+@task(name="look-up-answer", task_run_name="answer to {question.id}", cache_policy=NO_CACHE)
 def look_up_answer(project: ProjectRef, question: Question) -> Answer | None:
     """The answer that holds for a question, None if it is still open."""
     return kept_answer(ports_for(project), question)

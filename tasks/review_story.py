@@ -39,7 +39,6 @@ def _key(context: TaskRunContext, parameters: dict[str, Any]) -> str:  # noqa: A
     retries=4,
     retry_delay_seconds=[2, 10, 60, 300],
     retry_condition_fn=may_pass,
-    tags=["review", "model"],
 )
 def review_story(
     project: ProjectRef,

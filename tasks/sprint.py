@@ -29,7 +29,7 @@ class Sprint(Value):
     stories: tuple[Story, ...]
 
 
-@task(name="plan-sprint", task_run_name="bob · sprint planning", cache_policy=NO_CACHE, tags=["board"])
+@task(name="plan-sprint", task_run_name="bob · sprint planning", cache_policy=NO_CACHE)
 def plan_sprint(project: ProjectRef) -> Sprint:
     """The planned stories, with a board and a file for each in the main line. A board that is there is kept and merged.
 

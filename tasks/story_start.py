@@ -43,7 +43,7 @@ def outcome_name(story_key: str) -> str:
     return f"stories/{story_key}/outcome.json"
 
 
-@task(name="start-story", task_run_name="start · story {story.id}", cache_policy=NO_CACHE, tags=["story"])
+@task(name="start-story", task_run_name="start · story {story.id}", cache_policy=NO_CACHE)
 def start_story(project: ProjectRef, story: Story, persona: str, attempt: int, because: str = "") -> Start:
     """The start of an attempt: made now, or as it was made before a crash. The worktree is there afterwards."""
     ports = ports_for(project)

@@ -34,7 +34,6 @@ def _key(context: TaskRunContext, parameters: dict[str, Any]) -> str:  # noqa: A
     retries=2,
     retry_delay_seconds=[2, 10],
     retry_condition_fn=may_pass,
-    tags=["tests"],
 )
 def run_tests(
     project: ProjectRef,
