@@ -1,0 +1,284 @@
+"""Which tasks does a file hold, and what does the repository look like in which they become stories?
+
+Three layouts of JSON lines are read, told apart by their fields (`.gz` files too); docs/benchmarks.md describes them:
+our own (`id`, `test`, `solution` or `edits`), HumanEval's (`prompt`, `canonical_solution`, `test`, `entry_point`) and
+MBPP's (`code`, `test_list`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PER_EPIC = 100
+STUB = "    raise NotImplementedError\n"
+RUNNER = '''\
+"""Run every test below tests/: plain assertions, functions called test_*, and unittest's test cases."""
+
+import io
+import pathlib
+import sys
+import traceback
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+
+def run(path):
+    """How many tests of a file passed, and the texts of those that failed."""
+    space = {"__name__": path.stem, "__file__": str(path)}
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), space)
+    passed, failed = 1, []
+    for name, value in list(space.items()):
+        if isinstance(value, type) and issubclass(value, unittest.TestCase):
+            suite = unittest.defaultTestLoader.loadTestsFromTestCase(value)
+            result = unittest.TextTestRunner(stream=io.StringIO()).run(suite)
+            passed += result.testsRun
+            failed += [text for _, text in result.failures + result.errors]
+        elif name.startswith("test") and callable(value) and not value.__code__.co_argcount:
+            value()
+            passed += 1
+    return passed - len(failed), failed
+
+
+passed, failed = 0, 0
+for path in sorted((HERE / "tests").glob("test_*.py")):
+    try:
+        good, bad = run(path)
+    except BaseException:
+        good, bad = 0, [traceback.format_exc(limit=-2)]
+    passed, failed = passed + good, failed + len(bad)
+    for text in bad:
+        print(f"FAIL {path.name}\\n{text[-1500:]}")
+print(f"{passed} passed, {failed} failed")
+sys.exit(failed > 0)
+'''
+
+
+class BadTasks(SystemExit):
+    """The task file cannot be read; the message names file, line and what is missing."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of the reference solution: a whole text, or a search/replace pair where `search` is set."""
+
+    path: str
+    text: str
+    search: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task. `given` are texts that the repository starts with, `solution` what its developer has to change.
+
+    `test` is Python that raises when the solution is wrong; the developer adds it as `tests/test_NAME.py`.
+    """
+
+    id: str
+    title: str
+    text: str
+    test: str
+    solution: tuple[Change, ...]
+    given: Mapping[str, str] = field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()
+    together: bool = False
+
+    @property
+    def name(self) -> str:
+        """The id as part of a file's name."""
+        return re.sub(r"\W+", "_", self.id).strip("_").lower()
+
+    @property
+    def test_path(self) -> str:
+        """Where its test goes."""
+        return f"tests/test_{self.name}.py"
+
+    @property
+    def criterion(self) -> str:
+        """What must hold for it to be done; without a path in backticks, so that it claims no file."""
+        return f"Given the project, when its tests run, then those of {self.name} are there and pass."
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What it changes."""
+        return (*dict.fromkeys(change.path for change in self.solution), self.test_path)
+
+
+def load_tasks(path: Path, limit: int | None = None) -> list[Task]:
+    """The tasks of a file, at most `limit` of them.
+
+    Raises:
+        BadTasks: a line is no JSON object, or lacks what its layout needs; an id stands twice or names no task.
+    """
+    raw = path.read_bytes()
+    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+    tasks: list[Task] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if limit is not None and len(tasks) >= limit:
+            break
+        if not line.strip():
+            continue
+        try:
+            tasks.append(_task(json.loads(line)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadTasks(f"{path}:{number}: {type(error).__name__}: {error}. See docs/benchmarks.md.") from None
+    known = {task.id for task in tasks}
+    if len(known) < len(tasks):
+        raise BadTasks(f"{path}: an id stands twice.")
+    if lost := sorted({name for task in tasks for name in task.depends_on} - known):
+        raise BadTasks(f"{path}: depends_on names {', '.join(lost[:5])}, which is no task of this file.")
+    return tasks
+
+
+def _task(row: dict[str, Any]) -> Task:
+    if "canonical_solution" in row:
+        return _humaneval(row)
+    if "test_list" in row:
+        return _mbpp(row)
+    solution = [Change(path, text) for path, text in row.get("solution", {}).items()]
+    solution += [Change(edit["path"], edit["replace"], edit["search"]) for edit in row.get("edits", ())]
+    if not solution:
+        raise ValueError("neither `solution` nor `edits` holds anything")
+    return Task(
+        id=str(row["id"]),
+        title=str(row.get("title") or row["id"]),
+        text=str(row.get("text", "")),
+        test=str(row["test"]),
+        solution=tuple(solution),
+        given=dict(row.get("given", {})),
+        depends_on=tuple(map(str, row.get("depends_on", ()))),
+        together=bool(row.get("together")),
+    )
+
+
+def _humaneval(row: dict[str, Any]) -> Task:
+    name = re.sub(r"\W+", "_", row["task_id"]).lower()
+    path, entry = f"solutions/{name}.py", row["entry_point"]
+    return Task(
+        id=row["task_id"],
+        title=f"{entry} of {row['task_id']}",
+        text=f"Write the body of {entry}: its signature and docstring are there.",
+        test=f"from solutions.{name} import *\nfrom solutions.{name} import {entry}\n{row['test']}\ncheck({entry})\n",
+        solution=(Change(path, row["canonical_solution"].rstrip("\n") + "\n", STUB),),
+        given={path: row["prompt"].rstrip("\n") + "\n" + STUB},
+    )
+
+
+def _mbpp(row: dict[str, Any]) -> Task:
+    name, eol = f"task_{row['task_id']}", "\r\n" if "\r" in row["code"] else "\n"
+    said = str(row.get("text") or row.get("prompt"))
+    imports = [*row.get("test_imports", ()), row.get("test_setup_code", "").replace("\r\n", "\n")]
+    tests = [*row["test_list"], *row.get("challenge_test_list", ())]
+    return Task(
+        id=str(row["task_id"]),
+        title=re.sub(r"^Write an? (?:python )?function to ", "", said)[:70],
+        text=said,
+        test="\n".join([f"from solutions.{name} import *", *imports, *(t.replace("\r\n", "\n") for t in tests), ""]),
+        solution=(Change(f"solutions/{name}.py", row["code"].rstrip("\r\n ") + eol),),
+    )
+
+
+def story_ids(tasks: Sequence[Task]) -> dict[str, str]:
+    """The story number ("1.2") of each task, by its id."""
+    return {task.id: f"{at // PER_EPIC + 1}.{at % PER_EPIC + 1}" for at, task in enumerate(tasks)}
+
+
+def epics_document(tasks: Sequence[Task]) -> str:
+    """The plan in the method's form: a hundred stories to an epic."""
+    ids = story_ids(tasks)
+    rows = ["# Tasks - Epic Breakdown", ""]
+    for at, task in enumerate(tasks):
+        if at % PER_EPIC == 0:
+            rows += [f"## Epic {at // PER_EPIC + 1}: Tasks from {at + 1}", ""]
+        needs = ", ".join(f"Story {ids[name]}" for name in task.depends_on)
+        claims = "" if task.together else "**Files:** " + ", ".join(f"`{path}`" for path in task.files)
+        title = re.sub(r"[^\w .,()/-]+", " ", task.title).strip() or task.name
+        rows += [
+            f"### Story {ids[task.id]}: {title}",
+            "",
+            _plain(task.text) or title,
+            "",
+            "**Acceptance Criteria:**",
+            "",
+            f"1. {task.criterion}",
+            "",
+            f"**Prerequisites:** {needs or 'None'}",
+            "",
+            *([claims, ""] if claims else []),
+        ]
+    return "\n".join(rows)
+
+
+def _plain(text: str) -> str:
+    """A text without lines that Markdown or the plan's grammar would read as something else."""
+    return "\n".join("    " + row for row in text.strip().splitlines())
+
+
+def make_repository(
+    folder: Path, tasks: Sequence[Task], *, lanes: int, settings: Mapping[str, object] | None = None
+) -> Path:
+    """A committed repository with the plan, the settings, the test runner and every task's given files."""
+    texts = {
+        "README.md": "# Tasks\n",
+        ".gitignore": "__pycache__/\n",
+        "check.py": RUNNER,
+        "solutions/__init__.py": "",
+        "docs/epics.md": epics_document(tasks),
+        ".bmad/project-config.yaml": json.dumps(
+            {
+                "project": {"name": "tasks"},
+                "agents": {"amelia": "openai/gpt-6-sol", "quinn": "openai/gpt-6-luna"},
+                "commands": {"test": "python check.py"},
+                "settings": {
+                    "max_concurrent_agents": lanes,
+                    "llm_budget_usd": 1_000_000,
+                    "deploy": "none",
+                    "when_asked": "recommendation",
+                    **(settings or {}),
+                },
+            },
+            indent=1,
+        ),
+    }
+    for task in tasks:
+        texts.update(task.given)
+    write_texts(folder, texts)
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "-c", "user.name=You", "-c", "user.email=you@localhost", "commit", "-q", "-m", "Begin")
+    return folder
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write files below a folder, line ends as they are."""
+    for path, text in texts.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text.encode())
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What git printed, sealed off from the person's configuration."""
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(["git", *arguments], cwd=folder, env=env, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def solved(tasks: Iterable[Task], texts: dict[str, str]) -> dict[str, str]:
+    """The texts after all reference solutions, in order; the expected end of the main line."""
+    texts = dict(texts)
+    for task in tasks:
+        for change in task.solution:
+            before = texts.get(change.path, "")
+            texts[change.path] = before.replace(change.search, change.text, 1) if change.search else change.text
+        texts[task.test_path] = task.test
+    return texts
