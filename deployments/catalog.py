@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from prefect import Flow
 from prefect import serve as serve_deployments
-from prefect.deployments.runner import RunnerDeployment
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.schedules import Cron
 from storyloom.flows.deliver_project import deliver_project
 from storyloom.flows.deployment import deployment
@@ -67,6 +67,7 @@ def deployments() -> list[RunnerDeployment]:
             tags=list(entry.tags),
             parameters=entry.parameters or None,
             enforce_parameter_schema=True,
+            entrypoint_type=EntrypointType.MODULE_PATH,  # a path would load the flow outside of its package
             **kwargs,
         )
         made.append(cast(RunnerDeployment, deployment))
