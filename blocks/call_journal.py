@@ -1,25 +1,29 @@
 """Which model calls were begun, and what came of each?
 
-One append-only file per question (`calls/ab/abcd….jsonl`), one JSON record per line: an `intent` before each request
-goes out, an `outcome` after it. Both are on the disk before the work goes on. A torn last line is skipped. An intent
-without an outcome was begun by something that died: nobody knows what it cost, so it counts at its worst case.
+Append-only files, one for each first byte of a question's name (`calls/ab.jsonl`), one JSON record per line: an
+`intent` before each request goes out, an `outcome` after it, both on the disk before the work goes on. A line that a
+crash tore is skipped. An intent without an outcome was begun by something that died: nobody knows what it cost, so it
+counts at its worst case.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-from filelock import Timeout as LockTimeout
 from storyloom.domain.attempts import Attempt
-from storyloom.domain.errors import ModelTimeout, StorageFull
+from storyloom.domain.errors import ModelTimeout
 
-_FULL = (28, 30, 122)  # ENOSPC, EROFS, EDQUOT
+from .disk import storage_errors
+
+PAUSE_S = 0.02
 
 
 class CallJournal:
@@ -27,6 +31,7 @@ class CallJournal:
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder) / "calls"
+        self._made: set[Path] = set()
 
     @contextmanager
     def alone(self, key: str, *, wait_s: float) -> Iterator[None]:
@@ -35,26 +40,21 @@ class CallJournal:
         Raises:
             ModelTimeout: the other caller took longer than `wait_s`.
         """
-        path = self._path(key)
-        self._make(path.parent)
-        lock = FileLock(f"{path}.lock", timeout=wait_s, poll_interval=0.02)
-        try:
-            with _disk(path):
-                lock.acquire()
-        except LockTimeout:
-            raise ModelTimeout(f"The same question is being asked elsewhere and took over {wait_s:.0f} s.") from None
+        path = self._folder / "locks" / key
+        deadline = time.monotonic() + wait_s
+        while (descriptor := self._try_lock(path)) is None:
+            if time.monotonic() >= deadline:
+                raise ModelTimeout(f"The same question is being asked elsewhere and took over {wait_s:.0f} s.")
+            threading.Event().wait(PAUSE_S)
         try:
             yield
         finally:
-            lock.release()
+            path.unlink(missing_ok=True)  # while it is held: who opened it meanwhile sees that it is gone
+            os.close(descriptor)
 
     def attempts(self, key: str) -> list[Attempt]:
         """All attempts at a question, oldest first."""
-        return _read(self._path(key))
-
-    def recorded(self, key: str) -> Attempt | None:
-        """The last attempt at a question that has a usable answer."""
-        return next((a for a in reversed(self.attempts(key)) if a.status == "ok" and a.reply is not None), None)
+        return _read(self._path(key), key).get(key, [])
 
     def begin(self, attempt: Attempt) -> None:
         """Put the intent of a request on the disk, before it is sent.
@@ -73,70 +73,76 @@ class CallJournal:
         self._append(attempt.logical_call_id, {"record": "outcome", **attempt.model_dump(mode="json")})
 
     def all_attempts(self) -> Iterator[Attempt]:
-        """Every attempt in the journal, by question."""
-        for path in sorted(self._folder.glob("*/*.jsonl")):
-            yield from _read(path)
+        """Every attempt in the journal, question by question."""
+        for path in sorted(self._folder.glob("*.jsonl")):
+            for attempts in _read(path).values():
+                yield from attempts
 
     def _path(self, key: str) -> Path:
-        return self._folder / key[:2] / f"{key}.jsonl"
+        return self._folder / f"{key[:2]}.jsonl"
+
+    def _try_lock(self, path: Path) -> int | None:
+        """The descriptor of the locked file, None if somebody else holds it or has just removed it."""
+        with storage_errors(path):
+            self._make(path.parent)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+        except BlockingIOError:
+            pass
+        os.close(descriptor)
+        return None
 
     def _make(self, folder: Path) -> None:
-        with _disk(folder):
+        if folder not in self._made:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._made.add(folder)
 
     def _append(self, key: str, record: dict[str, Any]) -> None:
         path = self._path(key)
-        self._make(path.parent)
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
-        with _disk(path):
+        text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        # A new line before it as well: whatever a crash tore off, or another process is cut short in, stays apart.
+        line = b"\n" + text.encode("utf-8", "surrogatepass") + b"\n"
+        with storage_errors(path):
+            self._make(path.parent)
             new = not path.exists()
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
-                size = os.fstat(handle).st_size
-                if size and os.pread(handle, 1, size - 1) != b"\n":
-                    line = b"\n" + line  # what a crash tore off stays a line of its own
                 while line:
-                    line = line[os.write(handle, line) :]  # a disk that fills up takes a part and says nothing
-                os.fsync(handle)
+                    line = line[os.write(descriptor, line) :]  # a disk that fills up takes a part and says nothing
+                os.fsync(descriptor)
             finally:
-                os.close(handle)
+                os.close(descriptor)
             if new:
                 _sync_folder(path.parent)
 
 
-def _read(path: Path) -> list[Attempt]:
+def _read(path: Path, only: str = "") -> dict[str, list[Attempt]]:
+    """The attempts in a file by question, those of one question if `only` names it."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        return []
-    found: dict[int, Attempt] = {}
+        return {}
+    found: dict[str, dict[int, Attempt]] = {}
+    wanted = only.encode()
     for line in raw.split(b"\n"):
+        if not line or wanted not in line:
+            continue
         try:
             record = json.loads(line)
             record.pop("record")
             attempt = Attempt.model_validate(record)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
-        found[attempt.attempt_no] = attempt
-    return [found[number] for number in sorted(found)]
+        found.setdefault(attempt.logical_call_id, {})[attempt.attempt_no] = attempt
+    return {key: [by_number[number] for number in sorted(by_number)] for key, by_number in found.items()}
 
 
 def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull(
-                f"The call journal cannot be written at {path}: {error.strerror}.",
-                remedy="Free space on that disk; nothing was sent that is not in the journal.",
-            ) from error
-        raise
+        os.close(descriptor)

@@ -8,7 +8,7 @@ kept in whole picodollars. The scopes of a reservation are fixed when it is made
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
@@ -29,8 +29,7 @@ _meta = sa.MetaData()
 _scopes = sa.Table(
     "ledger_scope",
     _meta,
-    sa.Column("kind", sa.String(16), primary_key=True),
-    sa.Column("id", sa.String(512), primary_key=True),
+    sa.Column("name", sa.String(600), primary_key=True),  # "kind|id"
     sa.Column("usd", sa.BigInteger, nullable=False, default=0),
     sa.Column("usd_reserved", sa.BigInteger, nullable=False, default=0),
     sa.Column("tokens", sa.BigInteger, nullable=False, default=0),
@@ -51,6 +50,43 @@ _reservations = sa.Table(
     sa.Column("provider", sa.String(64), nullable=False, default=""),
     sa.Column("owner", sa.String(256), nullable=False),
     sa.Column("lost_after", sa.Float, nullable=False),
+)
+
+
+_AMOUNTS = ("usd", "usd_reserved", "tokens", "tokens_reserved")
+
+# Made once: building a statement takes longer than running it.
+_HELD = (
+    sa.select(_scopes)
+    .where(_scopes.c.name.in_(sa.bindparam("names", expanding=True)))
+    .order_by(_scopes.c.name)
+    .with_for_update()
+)
+_SCOPE = sa.select(_scopes).where(_scopes.c.name == sa.bindparam("scope"))
+_MOVE = (
+    _scopes.update()
+    .where(_scopes.c.name.in_(sa.bindparam("names", expanding=True)))
+    .values(
+        {
+            name: _scopes.c[name] + sa.bindparam(f"more_{name}")
+            for name in ("usd", "usd_reserved", "tokens", "tokens_reserved")
+        }
+    )
+)
+_TELL = _scopes.update().where(_scopes.c.name == sa.bindparam("scope")).values(told=sa.bindparam("level"))
+_RESERVATION = sa.select(_reservations).where(_reservations.c.id == sa.bindparam("reservation")).with_for_update()
+_CLOSE = (
+    _reservations.update()
+    .where(_reservations.c.id == sa.bindparam("reservation"))
+    .values(status=sa.bindparam("to"), usd=sa.bindparam("paid"), tokens=sa.bindparam("used"))
+)
+_OPEN = sa.select(_reservations.c.id, _reservations.c.owner, _reservations.c.lost_after).where(
+    _reservations.c.status == "open"
+)
+_IN_FLIGHT = (
+    sa.select(_reservations.c.provider, sa.func.count().label("n"))
+    .where(_reservations.c.status == "open")
+    .group_by(_reservations.c.provider)
 )
 
 
@@ -86,27 +122,16 @@ class Ledger:
             BudgetExceeded: one scope's cap would be passed; nothing is held.
         """
         scopes = scopes_of(tags, datetime.fromtimestamp(self._wall(), UTC))
+        picos = _picos(usd or Decimal(0))
         with self._begin() as db:
             held = self._locked(db, scopes)
-            if db.execute(sa.select(_reservations.c.id).where(_reservations.c.id == reservation)).first():
+            row = self._row(reservation, scopes, "open", picos, tokens, provider, self._wall() + deadline_s + GRACE_S)
+            if db.execute(self._new(_reservations).returning(_reservations.c.id), row).first() is None:
                 return
             for spending, _ in held:
                 if refusal := check(spending, usd, tokens):
                     raise refusal
-            picos = _picos(usd or Decimal(0))
-            db.execute(
-                _reservations.insert().values(
-                    id=reservation,
-                    status="open",
-                    usd=picos,
-                    tokens=tokens,
-                    scopes=[[scope.kind, scope.id] for scope in scopes],
-                    provider=provider,
-                    owner=self._owner,
-                    lost_after=self._wall() + deadline_s + GRACE_S,
-                )
-            )
-            _add(db, scopes, usd_reserved=picos, tokens_reserved=tokens)
+            _move(db, scopes, usd_reserved=picos, tokens_reserved=tokens)
 
     def settle(self, reservation: str, *, usd: Decimal | None, tokens: int) -> list[Alert]:
         """Replace a reservation by what the attempt really cost; returns the alerts that are now due.
@@ -125,9 +150,8 @@ class Ledger:
 
     def expire(self) -> list[str]:
         """Count the reservations of dead owners as spent; returns their ids."""
-        open_ = sa.select(_reservations.c.id, _reservations.c.owner, _reservations.c.lost_after)
         with self._read() as db:
-            rows = db.execute(open_.where(_reservations.c.status == "open")).all()
+            rows = db.execute(_OPEN).all()
         dead = [row.id for row in rows if not alive(row.owner, lost=row.lost_after < self._wall())]
         for reservation in dead:
             self.count_as_spent(reservation)
@@ -139,27 +163,16 @@ class Ledger:
         picos = _picos(usd or Decimal(0))
         with self._begin() as db:
             self._locked(db, scopes)
-            if db.execute(sa.select(_reservations.c.id).where(_reservations.c.id == reservation)).first():
+            row = self._row(reservation, scopes, "settled", picos, tokens, "", at)
+            if db.execute(self._new(_reservations).returning(_reservations.c.id), row).first() is None:
                 return False
-            db.execute(
-                _reservations.insert().values(
-                    id=reservation,
-                    status="settled",
-                    usd=picos,
-                    tokens=tokens,
-                    scopes=[[scope.kind, scope.id] for scope in scopes],
-                    provider="",
-                    owner=self._owner,
-                    lost_after=at,
-                )
-            )
-            _add(db, scopes, usd=picos, tokens=tokens)
+            _move(db, scopes, usd=picos, tokens=tokens)
         return True
 
     def spent(self, scope: Scope) -> Spending:
         """What a scope has spent and holds reserved."""
         with self._read() as db:
-            row = db.execute(sa.select(_scopes).where(_is(scope))).mappings().first()
+            row = db.execute(_SCOPE, {"scope": _name(scope)}).mappings().first()
         return self._spending(scope, row)
 
     def set_cap(self, scope: Scope, cap: Cap) -> None:
@@ -168,7 +181,7 @@ class Ledger:
             self._locked(db, (scope,))
             db.execute(
                 _scopes.update()
-                .where(_is(scope))
+                .where(_scopes.c.name == _name(scope))
                 .values(
                     capped=True,
                     cap_usd=None if cap.usd is None else _picos(cap.usd),
@@ -184,10 +197,8 @@ class Ledger:
 
     def in_flight(self) -> dict[str, int]:
         """Open reservations by provider, over all processes."""
-        count = sa.func.count().label("n")
-        query = sa.select(_reservations.c.provider, count).where(_reservations.c.status == "open")
         with self._read() as db:
-            return {row.provider: row.n for row in db.execute(query.group_by(_reservations.c.provider))}
+            return {row.provider: row.n for row in db.execute(_IN_FLIGHT)}
 
     def close(self) -> None:
         """Close the connections."""
@@ -203,19 +214,35 @@ class Ledger:
         with self._engine.connect().execution_options(**READ_ONLY) as db:
             yield db
 
-    def _locked(self, db: sa.Connection, scopes: Iterable[Scope]) -> list[tuple[Spending, int]]:
-        """The scopes' sums, their rows locked in one order for all, made where missing."""
-        ordered = sorted(scopes, key=lambda scope: (scope.kind, scope.id))
-        keys = [{"kind": scope.kind, "id": scope.id} for scope in ordered]
-        insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
-        db.execute(insert(_scopes).on_conflict_do_nothing(), keys)
-        query = sa.select(_scopes).where(sa.or_(*map(_is, ordered))).order_by(_scopes.c.kind, _scopes.c.id)
-        rows = db.execute(query.with_for_update()).mappings().all()
-        found = {(row["kind"], row["id"]): row for row in rows}
-        return [
-            (self._spending(scope, found[scope.kind, scope.id]), found[scope.kind, scope.id]["told"])
-            for scope in ordered
-        ]
+    def _new(self, table: sa.Table) -> Any:
+        """An insert that leaves what is there alone."""
+        return (postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert)(
+            table
+        ).on_conflict_do_nothing()
+
+    def _row(
+        self, id_: str, scopes: Iterable[Scope], status: str, usd: int, tokens: int, provider: str, lost_after: float
+    ) -> dict[str, Any]:
+        return {
+            "id": id_,
+            "status": status,
+            "usd": usd,
+            "tokens": tokens,
+            "scopes": [[scope.kind, scope.id] for scope in scopes],
+            "provider": provider,
+            "owner": self._owner,
+            "lost_after": lost_after,
+        }
+
+    def _locked(self, db: sa.Connection, scopes: Sequence[Scope]) -> list[tuple[Spending, int]]:
+        """The scopes' sums and how much was told of them; their rows are locked, in one order for all."""
+        names = {"names": [_name(scope) for scope in scopes]}
+        rows = db.execute(_HELD, names).mappings().all()
+        if len(rows) < len(scopes):
+            db.execute(self._new(_scopes), [{"name": name} for name in sorted(names["names"])])
+            rows = db.execute(_HELD, names).mappings().all()
+        found = {row["name"]: row for row in rows}
+        return [(self._spending(scope, found[_name(scope)]), found[_name(scope)]["told"]) for scope in scopes]
 
     def _spending(self, scope: Scope, row: Any) -> Spending:
         cap = self._caps.get(scope.kind, Cap())
@@ -235,44 +262,56 @@ class Ledger:
     def _close(self, reservation: str, status: str, usd: int | None, tokens: int | None) -> list[Alert]:
         """End a reservation; `usd` None counts it at what was held."""
         with self._begin() as db:
-            query = sa.select(_reservations).where(_reservations.c.id == reservation).with_for_update()
-            row = db.execute(query).mappings().first()
+            row = db.execute(_RESERVATION, {"reservation": reservation}).mappings().first()
             if row is None or row["status"] in ("settled", "released") or (row["status"] == status == "lost"):
                 return []
             scopes = [Scope(kind=kind, id=id_) for kind, id_ in row["scopes"]]
-            self._locked(db, scopes)
+            held = self._locked(db, scopes)
             was_open = row["status"] == "open"
             usd, tokens = row["usd"] if usd is None else usd, row["tokens"] if tokens is None else tokens
-            _add(
+            more = (usd, tokens) if was_open else (usd - row["usd"], tokens - row["tokens"])
+            _move(
                 db,
                 scopes,
-                usd=usd if was_open else usd - row["usd"],
-                tokens=tokens if was_open else tokens - row["tokens"],
+                usd=more[0],
+                tokens=more[1],
                 usd_reserved=-row["usd"] if was_open else 0,
                 tokens_reserved=-row["tokens"] if was_open else 0,
             )
-            db.execute(
-                _reservations.update()
-                .where(_reservations.c.id == reservation)
-                .values(status=status, usd=usd, tokens=tokens)
-            )
+            db.execute(_CLOSE, {"reservation": reservation, "to": status, "paid": usd, "used": tokens})
             due: list[Alert] = []
-            for spending, told in self._locked(db, scopes):
-                if new := alerts(spending, told):
+            for before, told in held:
+                then = {"usd": before.usd + _dollars(more[0]), "tokens": before.tokens + more[1]}
+                if new := alerts(before.model_copy(update=then), told):
                     level = max(alert.level for alert in new)
-                    db.execute(_scopes.update().where(_is(spending.scope)).values(told=level))
+                    db.execute(_TELL, {"scope": _name(before.scope), "level": level})
                     due += new
             return due
 
 
-def _add(db: sa.Connection, scopes: Iterable[Scope], **amounts: int) -> None:
-    changes = {name: _scopes.c[name] + amount for name, amount in amounts.items() if amount}
-    if changes:
-        db.execute(_scopes.update().where(sa.or_(*map(_is, scopes))).values(**changes))
+def _move(
+    db: sa.Connection,
+    scopes: Iterable[Scope],
+    *,
+    usd: int = 0,
+    usd_reserved: int = 0,
+    tokens: int = 0,
+    tokens_reserved: int = 0,
+) -> None:
+    db.execute(
+        _MOVE,
+        {
+            "names": [_name(scope) for scope in scopes],
+            "more_usd": usd,
+            "more_usd_reserved": usd_reserved,
+            "more_tokens": tokens,
+            "more_tokens_reserved": tokens_reserved,
+        },
+    )
 
 
-def _is(scope: Scope) -> sa.ColumnElement[bool]:
-    return sa.and_(_scopes.c.kind == scope.kind, _scopes.c.id == scope.id)
+def _name(scope: Scope) -> str:
+    return f"{scope.kind}|{scope.id}"
 
 
 def _picos(usd: Decimal) -> int:

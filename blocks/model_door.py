@@ -96,7 +96,7 @@ class Door:
 
     def _ask(self, call: Call) -> ModelReply:
         question, repairs, fallback = call.request, 0, ""
-        plan = self._plan(call.request)
+        plan = self._plan(call)
         for at, candidate in enumerate(plan):
             tries, alternatives = 0, at + 1 < len(plan)
             while True:
@@ -142,19 +142,20 @@ class Door:
                 call, candidate, question, fallback=fallback, seconds=left / 2 if alternatives else left, left=left
             )
         except ModelError as error:
-            self._note(candidate.provider, error)
+            self._note(call, candidate.provider, error)
             raise
-        self._note(candidate.provider, None)
+        self._note(call, candidate.provider, None)
         return reply
 
-    def _plan(self, request: ModelRequest) -> list[Candidate]:
+    def _plan(self, call: Call) -> list[Candidate]:
         now = self._clock.now()
-        states = self._traffic.health() if self._traffic else {}
+        call.health = self._traffic.health() if self._traffic else {}
+        rests = {name: rest_left(state, now, self._health) for name, state in call.health.items()}
         return candidates(
-            request,
+            call.request,
             self._policy,
             price=self._attempts.price,
-            resting={name: rest for name, state in states.items() if (rest := rest_left(state, now, self._health))},
+            resting=rests,
             in_flight=self._book.in_flight() if self._policy.strategy == "least_loaded" else {},
             turn=next(self._turns),
         )
@@ -167,8 +168,10 @@ class Door:
         """
         if self._traffic is None:
             return
+        if call.attempts:  # time has passed since the plan was made
+            call.health = self._traffic.health()
         most = min(self._retry.longest_wait_s, self._left(call))
-        rest = rest_left(self._traffic.health().get(candidate.provider), self._clock.now(), self._health)
+        rest = rest_left(call.health.get(candidate.provider), self._clock.now(), self._health)
         if rest <= most:
             rest += self._traffic.admit(candidate.provider, most_input_tokens(question), most_wait_s=most - rest)
         if rest > most:
@@ -176,13 +179,13 @@ class Door:
         if rest:
             self._clock.sleep(rest)
 
-    def _note(self, provider: str, failure: ModelError | None) -> None:
+    def _note(self, call: Call, provider: str, failure: ModelError | None) -> None:
         if self._traffic is None:
             return
         now, policy = self._clock.now(), self._health
         if failure is not None:
             self._traffic.update(provider, lambda health: after_failure(health, failure, now, policy))
-        elif provider in self._traffic.health():
+        elif provider in call.health:
             self._traffic.update(provider, after_success)
 
     def _left(self, call: Call) -> float:

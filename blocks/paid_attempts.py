@@ -20,7 +20,7 @@ from storyloom.domain.model_calls import ModelReply, ModelRequest, Usage
 from storyloom.domain.ports import Recorder
 from storyloom.domain.prices import Price, PriceTable, cost, cost_if_uncached, cost_status, worst_cost
 from storyloom.domain.redaction import Redactor
-from storyloom.domain.routing import Candidate
+from storyloom.domain.routing import Candidate, Health
 from storyloom.domain.usage import estimated_usage, most_input_tokens
 from storyloom.domain.verdict import judge
 from storyloom.domain.wire import Abilities, RawReply, Route
@@ -39,6 +39,7 @@ class Call:
         self.request, self.began = request, began
         self.key = logical_call_id(request.tags.project, request.content_key(), models)
         self.attempts = 0
+        self.health: Mapping[str, Health] = {}  # of providers, as last seen
         self.usage: Usage | None = None
         self.cost = Decimal(0)
 

@@ -45,6 +45,22 @@ def test_an_intent_is_open_until_its_outcome_is_there(tmp_path: Path) -> None:
     assert list(journal.all_attempts()) == [done(), attempt(2)]
 
 
+def test_questions_share_a_file_and_keep_apart(tmp_path: Path) -> None:
+    journal, other = CallJournal(tmp_path), KEY[:2] + "0" * 62
+    journal.begin(attempt())
+    journal.begin(attempt(logical_call_id=other))
+    journal.end(done())
+    assert journal.attempts(KEY) == [done()]
+    assert journal.attempts(other) == [attempt(logical_call_id=other)]
+    assert len(list(journal.all_attempts())) == 2
+
+
+def test_a_lock_leaves_nothing_behind(tmp_path: Path) -> None:
+    with CallJournal(tmp_path).alone(KEY, wait_s=1):
+        assert len(list((tmp_path / "calls" / "locks").iterdir())) == 1
+    assert list((tmp_path / "calls" / "locks").iterdir()) == []
+
+
 @pytest.mark.parametrize("cut", [1, 2, 30, 200])
 def test_a_torn_last_line_is_skipped_and_the_next_one_stands_by_itself(tmp_path: Path, cut: int) -> None:
     journal = CallJournal(tmp_path)
@@ -77,7 +93,7 @@ def test_a_full_disk_is_said_so_before_anything_is_sent(tmp_path: Path, monkeypa
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(StorageFull, match="No space left"):
+    with pytest.raises(StorageFull, match="the disk is full"):
         CallJournal(tmp_path).begin(attempt())
 
 

@@ -258,7 +258,7 @@ def test_what_a_dead_process_left_open_is_closed_by_whoever_asks_next(world: Cal
     here.door.complete(ask())
     [attempt] = here.journal.all_attempts()
     path = next(here.journal._folder.rglob("*.jsonl"))
-    path.write_bytes(path.read_bytes().split(b"\n")[0] + b"\n")  # as if it had died before the outcome was there
+    path.write_bytes(path.read_bytes().split(b"\n")[1] + b"\n")  # as if it had died before the outcome was there
     later = world(routes={"*": Scripted(GOOD)})
     reply = later.door.complete(ask())
     assert not reply.cached
