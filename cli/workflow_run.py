@@ -196,10 +196,8 @@ def _lines(planned: Plan, *, conditions: bool) -> list[str]:
             ]
     count = planned.condition_count
     share = f", {100 * planned.by_code // count} %" if count else ""
-    lines += [
-        "",
-        f"{count} conditions, {planned.by_code} decided by code{share}; model calls at most {planned.most_calls}",
-    ]
+    lines += ["", f"{count} conditions, {planned.by_code} decided by code{share}"]
+    lines.append(f"model calls at most {planned.most_calls}, each step taken once")
     return lines
 
 

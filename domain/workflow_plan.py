@@ -75,7 +75,7 @@ def plan_workflow(program: Program, known: Mapping[str, object] | None = None) -
         workflow=program.workflow.name,
         kind=program.workflow.kind,
         steps=tuple(steps),
-        conditions=Counter(condition.kind for condition in conditions),
+        conditions=dict(Counter(condition.kind for condition in conditions)),
         by_code=sum(condition.by_code for condition in conditions),
         most_calls=sum(step.most_calls for step in steps) + _ending(program, steps, known),
     )

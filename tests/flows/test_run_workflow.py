@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from storyloom.blocks.method_texts import MethodTexts
 from storyloom.domain.fakes import MemoryDocuments, MemoryShelf, MemoryTexts, ScriptedModels
 from storyloom.domain.model_calls import ModelReply
 from storyloom.domain.ports import ProjectRef
-from storyloom.domain.settings import Project, ProjectConfig
+from storyloom.domain.settings import Project, ProjectConfig, Settings
 from storyloom.tasks.ports import Ports, use
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("prefect_harness")]
@@ -39,6 +41,7 @@ class World:
         self.ports = Ports(
             self.project, config=ProjectConfig(project=Project(name="Shelf", id="shelf")), models=self.models,
             documents=self.documents, texts=texts, shelf=self.shelf,
+            recorder=SimpleNamespace(record=lambda _event: None),
         )  # fmt: skip
 
     def run(self, workflow, inputs=None, **more):
@@ -171,3 +174,75 @@ def test_running_again_calls_nobody_and_changes_nothing_until_an_input_or_the_do
     world.documents.write("docs/idea.md", "Another idea.")
     assert world.run("note").status == "complete"
     assert len(world.models.asked) > asked
+
+
+QUESTION = {
+    "workflows/q/workflow.yaml": "name: q\ninstructions: i.md\ntemplate: false\ndefault_output_file: docs/q.md\n",
+    "workflows/q/i.md": (
+        "<workflow><step n='1' goal='Ask'><action>Think</action><ask response='tone'>Which tone?</ask>"
+        "<template-output>text</template-output></step></workflow>"
+    ),
+}
+
+
+def test_a_question_for_a_person_is_set_aside_and_its_answer_goes_on_from_there(tmp_path):
+    from storyloom.domain.escalations import Answer, Question
+    from storyloom.tasks.questions import keep_answer
+
+    world = World(tmp_path, MemoryTexts(QUESTION))
+    settings = Settings(questions="person", when_asked="set_aside")
+    world.ports = replace(world.ports, config=ProjectConfig(project=Project(name="Shelf"), settings=settings))
+    outcome = world.run("q")
+    assert (outcome.status, outcome.reason) == ("blocked", "waits for an answer: Which tone?")
+    assert outcome.question.recommendation.startswith("as simple as can be")
+    assert world.documents.written == []
+    asked = Question(project=str(tmp_path), workflow="q", step="step 1 Ask", question="Which tone?")
+    keep_answer(world.ports, asked, Answer(answer="dry", source="person", by="Kim"))
+    outcome = world.run("q")
+    assert (outcome.status, outcome.variables["tone"], outcome.assumptions) == ("complete", "dry", ())
+    assert subjects(world.models) == ["# q · question · Which tone?", "# q · text"]
+    assert world.models.repeated == []
+
+
+def test_a_workflow_that_calls_itself_through_another_stops_with_the_chain(tmp_path):
+    ring = {}
+    for name, other in (("a", "b"), ("b", "a")):
+        ring[f"workflows/{name}/workflow.yaml"] = f"name: {name}\ninstructions: i.md\ntemplate: false\n"
+        ring[f"workflows/{name}/i.md"] = (
+            f"<workflow><step n='1'><invoke-workflow path='workflows/{other}/workflow.yaml'/></step></workflow>"
+        )
+    world = World(tmp_path, MemoryTexts(ring))
+    outcome = world.run("a")
+    assert (outcome.status, outcome.steps_done, world.models.asked) == ("complete", ("step 1",), [])
+
+
+def test_an_unknown_and_a_broken_workflow_are_blocked_before_anything_changes(tmp_path):
+    files = {**QUESTION, "workflows/q/i.md": "<workflow>\n<step n='1'><goto step='5'>x</goto></step></workflow>"}
+    world = World(tmp_path, MemoryTexts(files))
+    assert "There is no workflow 'z'" in world.run("z").reason
+    outcome = world.run("q")
+    assert outcome.status == "blocked"
+    assert "workflows/q/i.md:2" in outcome.reason
+    assert (world.documents.written, world.shelf.kept) == ([], {})
+
+
+def test_a_changed_document_begins_a_new_run_and_fresh_does_too(tmp_path):
+    world = World(tmp_path, MemoryTexts(QUESTION))
+    world.run("q", {"tone": "dry"})
+    calls = len(world.models.asked) + len(world.models.repeated)
+    world.documents.write("docs/q.md", "changed by a person\n")
+    world.run("q", {"tone": "dry"})
+    assert len(world.models.asked) + len(world.models.repeated) > calls
+    calls = len(world.models.asked) + len(world.models.repeated)
+    world.run("q", {"tone": "dry"}, fresh=True)
+    assert len(world.models.asked) + len(world.models.repeated) > calls
+
+
+def test_a_document_that_was_lost_is_written_again_without_a_call(tmp_path):
+    world = World(tmp_path, MemoryTexts(QUESTION))
+    first = world.run("q", {"tone": "dry"})
+    asked = len(world.models.asked)
+    text = world.documents.texts.pop("docs/q.md")
+    world.ports = replace(world.ports, shelf=MemoryShelf())  # nothing is known of the run but its results
+    assert world.run("q", {"tone": "dry"}) == first
+    assert (world.documents.read("docs/q.md"), len(world.models.asked)) == (text, asked)
