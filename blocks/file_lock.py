@@ -10,19 +10,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from storyloom.domain.errors import StoryloomError
+from storyloom.domain.errors import LockTimeout
 
 from .disk import storage_errors
 
 PAUSE_S = 0.005
 _here: dict[str, threading.Lock] = {}
 _guard = threading.Lock()
-
-
-class LockTimeout(StoryloomError):
-    """Somebody else holds the lock for too long."""
-
-    may_pass = True
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ succeed later without anybody changing anything; `remedy` says what to do next.
     ├── GitError                  a git command failed
     │   └── MergeConflict         two changes touch the same lines
     ├── LeaseTaken                another orchestrator works on this project
+    ├── LockTimeout               a lock stayed taken for too long                   may_pass
     ├── StorageFull               the disk is full or read-only                 may_pass
     ├── WorkflowError             a workflow cannot be executed as it is written
     ├── NeedsPerson               only a person can go on from here
@@ -183,6 +184,12 @@ class MergeConflict(GitError):
 
 class LeaseTaken(StoryloomError):
     """Another orchestrator works on this project."""
+
+
+class LockTimeout(StoryloomError):
+    """A lock stayed taken for too long."""
+
+    may_pass = True
 
 
 class StorageFull(StoryloomError):

@@ -193,3 +193,25 @@ def test_a_persons_worktree_that_is_not_mounted_stays_registered(
     (tmp_path / "unplugged").rename(tmp_path / "disk")
     status = subprocess.run(["git", "status"], cwd=tmp_path / "disk", capture_output=True, text=True, check=True)
     assert "On branch side" in status.stdout
+
+
+def test_a_git_that_outlived_its_orchestrator_is_waited_for_and_then_ended(
+    workspace: GitWorkspace, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("storyloom.blocks.git_worktrees.ORPHAN_WAIT_S", 0.3)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    program = tmp_path / "git-slow"
+    program.symlink_to("/bin/sleep")
+    mark = {"GIT_DIR": str(repository / ".git"), "STORYLOOM_GIT": str(dead.pid)}
+    orphan = subprocess.Popen([str(program), "600"], env=mark)
+    of_the_person = subprocess.Popen([str(program), "600"], env={"GIT_DIR": str(repository / ".git")})
+    try:
+        (repository / ".git/packed-refs.lock").touch()
+        assert workspace.recover() == ["ended 1 git processes of a crashed run"]
+        assert orphan.wait(10) == -signal.SIGKILL
+        assert (repository / ".git/packed-refs.lock").exists()
+    finally:
+        of_the_person.kill()
+        of_the_person.wait()
+    assert any("packed-refs.lock" in done for done in workspace.recover())
