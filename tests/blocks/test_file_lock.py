@@ -10,8 +10,6 @@ from storyloom.blocks.file_lock import exclusive
 from storyloom.domain.errors import LockTimeout
 
 TAKE = "import subprocess, sys; from storyloom.blocks.file_lock import exclusive\nwith exclusive(sys.argv[1]) as held: "
-    "import subprocess, sys; from storyloom.blocks.file_lock import exclusive\nwith exclusive(sys.argv[1]) as taken: "
-)
 HOLD = TAKE + "print('held', flush=True); sys.stdin.read()"
 HAND_ON = TAKE + (
     "child = subprocess.Popen(['sleep', '600'], pass_fds=(held,)); print(child.pid, flush=True); sys.stdin.read()"
