@@ -16,7 +16,7 @@ from storyloom.domain.errors import GitError, UnsafePath
 from storyloom.domain.ports import Limits
 
 TIGHT = Limits(
-    wall_s=20,
+    wall_s=60,  # far beyond cpu_s: on a busy machine two seconds of processor take long
     cpu_s=2,
     memory_bytes=256 << 20,
     file_bytes=8 << 20,

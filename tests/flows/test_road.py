@@ -18,7 +18,7 @@ from storyloom.cli.demo import DUMMY_KEY, make_repository
 from storyloom.domain.phases import Phase
 from storyloom.domain.ports import ProjectRef
 
-pytestmark = [pytest.mark.server, pytest.mark.sandbox, pytest.mark.slow, pytest.mark.xdist_group("road")]
+pytestmark = [pytest.mark.server, pytest.mark.sandbox, pytest.mark.slow, pytest.mark.xdist_group("road"), pytest.mark.timeout(900)]
 
 SAMPLE = Path(__file__).resolve().parents[2] / "examples" / "shelf"
 
@@ -60,8 +60,8 @@ def road(tmp_path_factory: pytest.TempPathFactory, prefect_harness: None) -> Ite
     folder = tmp_path_factory.mktemp("road")
     for parent in (folder, *folder.parents[:2]):
         parent.chmod(0o755)
-    with RehearsalServer(Conversation.load(SAMPLE / "conversation", strict=True)) as server:
-        patch = pytest.MonkeyPatch()
+    conversation = Conversation.load(SAMPLE / "conversation", strict=True)
+    with RehearsalServer(conversation) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("STORYLOOM_HOME", str(folder / "home"))
         patch.setenv("STORYLOOM_MODE", "rehearsal")
         patch.setenv("ANTHROPIC_BASE_URL", server.anthropic_base)
@@ -71,7 +71,6 @@ def road(tmp_path_factory: pytest.TempPathFactory, prefect_harness: None) -> Ite
         road = Road(folder, server)
         road.delivery = road.deliver()  # type: ignore[attr-defined]
         yield road
-        patch.undo()
 
 
 EXPECTED = yaml.safe_load((SAMPLE / "expected" / "outcome.yaml").read_text())
