@@ -18,10 +18,10 @@ from storyloom.domain.run_state import ENDED, RunState
 from storyloom.domain.settings import Project, ProjectConfig
 from storyloom.rehearsal.conversation import Conversation, Miss
 from storyloom.rehearsal.talk import Asked, Block
-from storyloom.tasks.library import persona_of, program_of
+from storyloom.tasks.library import open_workflow
 from storyloom.tasks.ports import Ports
+from storyloom.tasks.workflow_begin import initial_state
 from storyloom.tasks.workflow_machine import Machine, RunOptions
-from storyloom.tasks.workflow_steps import initial_state
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "shelf"
 TEXTS = MethodTexts()
@@ -76,10 +76,10 @@ def run(name: str, documents: MemoryDocuments, answer, given: dict[str, str]) ->
     ports = Ports(
         ProjectRef(repository="/nowhere"), config, models, documents=documents, texts=TEXTS, shelf=MemoryShelf()
     )
-    program, _ = program_of(ports, name)
-    assert program.notes == ()
-    machine = Machine(ports, program, persona_of(ports, program.workflow), RunOptions(asking="unsure"))
-    state = initial_state(ports, program, given, "")
+    found = open_workflow(ports, name)
+    assert found.program.notes == ()
+    machine = Machine(ports, found.program, found.persona, RunOptions(asking="unsure"))
+    state = machine.adopt(initial_state(ports, found, given, ""))
     while state.status not in ENDED:
         assert state.status == "running", state.question
         state = machine.run_step(state)
@@ -116,7 +116,7 @@ def test_all_documents_are_written_and_nothing_is_left_open():
 
 def test_every_recorded_planning_answer_is_used():
     _, _, subjects = planned()
-    written = [e.subject for e in conversation().entries if not e.subject.startswith("Story ")]
+    written = [e.subject for e in conversation().entries if not e.subject.startswith(("Story ", "Decision "))]
     unused = [s for s in written if s not in subjects and not any(q.startswith(s.removesuffix("*")) for q in subjects)]
     assert unused == []
     assert len(subjects) == len(set(subjects)) == len(written)

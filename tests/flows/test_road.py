@@ -18,7 +18,13 @@ from storyloom.cli.demo import DUMMY_KEY, make_repository
 from storyloom.domain.phases import Phase
 from storyloom.domain.ports import ProjectRef
 
-pytestmark = [pytest.mark.server, pytest.mark.sandbox, pytest.mark.slow, pytest.mark.xdist_group("road"), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.sandbox,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("road"),
+    pytest.mark.timeout(900),
+]
 
 SAMPLE = Path(__file__).resolve().parents[2] / "examples" / "shelf"
 
