@@ -99,7 +99,11 @@ def run_sql(sql: str, warehouse: str | Path, params: Mapping[str, Any] | None = 
     """
     with reading(Path(warehouse)) as database:
         database.execute("SET enable_external_access = false")  # no other file, whatever the query says
-        return fetch(database, sql, params or {})
+        try:
+            return fetch(database, sql, params or {})
+        except InputError as error:
+            tables = ", ".join(sorted(row[0] for row in database.execute("SHOW TABLES").fetchall()))
+            raise InputError(error.message, remedy=f"Tables and views: {tables}; see docs/analytics.md.") from error
 
 
 def fetch(database: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any]) -> pd.DataFrame:

@@ -48,7 +48,7 @@ class WorkflowLibrary:
         root = Path(folder)
         if not root.is_dir():
             raise InputError(
-                f"there is no folder {str(folder)!r}", remedy="Name an installed project or an unpacked package."
+                f"There is no folder {str(folder)!r}.", remedy="Name an installed project or an unpacked package."
             )
         files: dict[str, str] = {}
         skipped: list[Note] = []
@@ -131,7 +131,7 @@ class WorkflowLibrary:
                 f"{asked!r} may be any of: {', '.join(f.id for f in matches)}", remedy="Name one by its id."
             )
         raise InputError(
-            f"there is no workflow {asked!r} in {self.root!r}", remedy="`storyloom workflow list` shows them."
+            f"There is no workflow {asked!r} in {self.root!r}.", remedy="`storyloom workflow list` shows them."
         )
 
     def workflow(self, found: FoundWorkflow) -> Workflow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,8 @@ def explained(project: Path) -> Iterator[Explained]:
             source = f"line {at}" if at else "default"
             yield Explained(f"{section}.{name}", getattr(value, name), source, inner.description or "")
     environment = read_environment()
-    yield Explained("STORYLOOM_HOME", environment.home, "environment")
+    yield Explained(
+        "STORYLOOM_HOME", environment.home, "environment" if os.environ.get("STORYLOOM_HOME") else "default"
+    )
     for provider in sorted(environment.keys):
         yield Explained(PROVIDER_KEYS[provider], "(set)", "environment")

@@ -66,8 +66,8 @@ class Job:
     environment: Environment
 
 
-def check(wish: Wish) -> Job:
-    """Everything that can be known to be wrong before anything is started.
+def check(wish: Wish, *, plan_only: bool = False) -> Job:
+    """Everything that can be known to be wrong before anything is started; a plan needs neither keys nor room.
 
     Raises:
         InputError: with the remedy; nothing was made.
@@ -82,7 +82,7 @@ def check(wish: Wish) -> Job:
         known = project_folder(environment.home, root).exists()
         if not known and not (root / config.settings.planning_folder / "epics.md").exists():
             raise InputError("There is no brief yet.", remedy="Write the idea down and give it with --brief FILE.")
-    missing = [f for f in keys(config, environment) if f.needed and not f.ok]
+    missing = [] if plan_only else [f for f in keys(config, environment) if f.needed and not f.ok]
     if missing:
         raise InputError(
             "; ".join(f.detail for f in missing) + ".", remedy=f"Set it: {missing[0].remedy}, or change `agents:`."
@@ -128,7 +128,7 @@ def deliver_here(wish: Wish, *, plan_only: bool = False) -> None:
     """Deliver, watched on the terminal, and leave with 0 when done, 3 when it waits, 2 when it failed."""
     import typer
 
-    job = check(wish)
+    job = check(wish, plan_only=plan_only)
     if plan_only:
         from .plan import show_plan
 

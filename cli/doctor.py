@@ -117,15 +117,19 @@ def _prefect(environment: Environment) -> Finding:
 def keys(config: ProjectConfig, environment: Environment) -> Iterator[Finding]:
     """For each provider that the project's models need: whether its key is there."""
     providers = sorted({provider_of(model) for model in models_of(config)}) or ["anthropic", "openai"]
-    any_key = any(p in environment.keys for p in providers)
+    if not models_of(config) and not any(p in environment.keys for p in providers):
+        names = " nor ".join(PROVIDER_KEYS[p] for p in providers)
+        yield Finding("key", False, f"neither {names} is set", f"export {PROVIDER_KEYS[providers[0]]}=…")
+        return
     for provider in providers:
         if provider in KEYLESS:
             yield Finding("key", True, f"{provider} needs none")
             continue
         name = PROVIDER_KEYS.get(provider, f"{provider.upper()}_API_KEY")
         there = provider in environment.keys
-        needed = bool(models_of(config)) or not any_key
-        yield Finding("key", there, f"{name} is {'set' if there else 'not set'}", f"export {name}=…", needed)
+        yield Finding(
+            "key", there, f"{name} is {'set' if there else 'not set'}", f"export {name}=…", bool(models_of(config))
+        )
 
 
 def models_of(config: ProjectConfig) -> set[str]:

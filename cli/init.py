@@ -9,18 +9,12 @@ from pathlib import Path
 from storyloom.blocks.project_config import config_path, read_project_config
 from storyloom.deployments.environment import read_environment
 from storyloom.domain.errors import InputError, RepositoryError
+from storyloom.domain.routing import DEFAULT_CLASSES
 
-DEFAULT_MODELS = {
-    "anthropic": {
-        "light": "anthropic/claude-haiku-4-5",
-        "standard": "anthropic/claude-sonnet-5-5",
-        "heavy": "anthropic/claude-opus-5-5",
-    },
-    "openai": {"light": "openai/gpt-6-luna", "standard": "openai/gpt-6-sol", "heavy": "openai/gpt-6.1-sol"},
-}
-PERSONAS = ("mary", "john", "winston", "bob", "amelia", "quinn", "murat", "devops")
-HEAVY = ("winston",)
-LIGHT = ("bob", "devops")
+PROVIDERS = ("anthropic", "openai")
+PERSONAS = ("mary", "john", "winston", "amelia", "quinn", "murat", "paige")
+HEAVY = ("winston", "quinn")  # quinn reviews what amelia writes: another model sees other mistakes
+LIGHT = ("paige",)
 TEST_HINTS = {
     "package.json": "npm test",
     "go.mod": "go test ./...",
@@ -119,9 +113,9 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _model(persona: str) -> str:
-    provider = next((p for p in DEFAULT_MODELS if p in read_environment().keys), "anthropic")
+    provider = next((p for p in PROVIDERS if p in read_environment().keys), PROVIDERS[0])
     kind = "heavy" if persona in HEAVY else "light" if persona in LIGHT else "standard"
-    return DEFAULT_MODELS[provider][kind]
+    return next(model for model in DEFAULT_CLASSES[kind] if model.startswith(f"{provider}/"))
 
 
 def _test(root: Path) -> str:

@@ -22,6 +22,7 @@ app = typer.Typer(
 
 Repository = Annotated[Path, typer.Option("--project", "-C", help="The project's git repository.", show_default=".")]
 Unsandboxed = Annotated[bool, typer.Option("--unsandboxed", help="Run generated code unprotected; recorded.")]
+UNTIL = "The last phase to run: analysis, planning, solutioning, implementation, quality or deployment."
 HERE = Path()
 
 
@@ -42,9 +43,14 @@ def init(
 def deliver(
     project: Repository = HERE,
     brief: Annotated[Path | None, typer.Option(help="The idea, as a Markdown file.")] = None,
-    until: Annotated[str, typer.Option(help="The last phase to run.")] = "deployment",
+    until: Annotated[str, typer.Option(help=UNTIL)] = "deployment",
     plan: Annotated[bool, typer.Option("--plan", help="Show what would run and what it would cost at most.")] = False,
-    when_asked: Annotated[str, typer.Option(help="pause, recommendation or set_aside.")] = "",
+    when_asked: Annotated[
+        str,
+        typer.Option(
+            help="What to do with open questions: pause, recommendation or set_aside; empty: as the project says."
+        ),
+    ] = "",
     unsandboxed: Annotated[
         bool, typer.Option("--unsandboxed", help="Run generated code unprotected; recorded.")
     ] = False,
@@ -78,7 +84,7 @@ def demo(
     ask: Annotated[bool, typer.Option("--ask", help="Pause at the open question, answer in the UI.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over even if an unfinished run is there.")] = False,
     port: Annotated[int, typer.Option(help="Port of the Prefect server; 0: any free one.")] = 0,
-    until: Annotated[str, typer.Option(help="The last phase to run.")] = "deployment",
+    until: Annotated[str, typer.Option(help=UNTIL)] = "deployment",
     unsandboxed: Annotated[
         bool, typer.Option("--unsandboxed", help="Run generated code unprotected; recorded.")
     ] = False,

@@ -7,7 +7,7 @@ WITH chosen AS (
          sum((cost_status = 'unpriced')::INT) OVER (ORDER BY ts, event_id) AS unpriced
   FROM fact_call WHERE run = (SELECT run FROM chosen)
 )
-SELECT ts, phase, agent, story, step, turn, model, status, latency_s, cost AS cost_usd, cost_so_far_usd, unpriced
+SELECT ts, phase, agent, story, step, turn, model, status, round(latency_s, 3) AS latency_s, cost AS cost_usd, cost_so_far_usd, unpriced
 FROM calls_of_run
 ORDER BY ts DESC, event_id DESC
 LIMIT 50

@@ -98,7 +98,11 @@ def test_a_missing_and_an_empty_brief_are_refused(repository: Path):
 
 def test_a_missing_key_is_refused_with_its_name(repository: Path):
     (repository / "brief.md").write_text("An idea.")
-    check_refusal(storyloom("deliver", "--brief", "brief.md", cwd=repository), "API_KEY is not set", "export")
+    check_refusal(
+        storyloom("deliver", "--brief", "brief.md", cwd=repository),
+        "neither ANTHROPIC_API_KEY nor OPENAI_API_KEY is set",
+        "export",
+    )
 
 
 def test_a_misspelt_setting_names_line_and_nearest_key(repository: Path):
@@ -200,3 +204,10 @@ def test_config_explain_names_the_source_of_every_value(repository: Path):
     assert found["ANTHROPIC_API_KEY"]["value"] == "(set)"
     assert "sk-very-secret" not in result.stdout
     assert "settings.max_turns" in storyloom("config", "explain", "--changed", cwd=repository).stdout
+
+
+def test_a_plan_needs_no_key(repository: Path):
+    (repository / "brief.md").write_text("An idea.")
+    result = storyloom("deliver", "--brief", "brief.md", "--plan", cwd=repository)
+    assert result.returncode == OK, result.stderr
+    assert "docs/product-brief.md" in result.stdout
