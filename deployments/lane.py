@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from storyloom.blocks.file_lock import exclusive
 from storyloom.blocks.lease import Lease
@@ -41,10 +42,20 @@ class ReentrantLock:
 class SharedLease:
     """A project's lease that all flows of one process hold together; the last one to end lets it go."""
 
-    def __init__(self, folder: Path) -> None:
-        self._lease = Lease(folder)
-        self._guard = threading.Lock()
-        self._holders = 0
+    _known: ClassVar[dict[Path, SharedLease]] = {}
+    _guard = threading.Lock()
+
+    def __new__(cls, folder: Path) -> SharedLease:
+        """The one lease of this process on `folder`."""
+        with cls._guard:
+            if (place := folder.resolve()) not in cls._known:
+                made = super().__new__(cls)
+                made._lease, made._holders = Lease(folder), 0
+                cls._known[place] = made
+            return cls._known[place]
+
+    _lease: Lease
+    _holders: int
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -76,7 +76,7 @@ def develop_turn(
     worktree = ports.workspace.path(story.key)
     ports.workspace.reset(worktree, commit)
     bench = Bench(
-        files=ports.files(worktree),
+        files=ports.files(worktree, planned=story.files),
         sandbox=ports.sandbox,
         worktree=worktree,
         commands=ports.config.commands,

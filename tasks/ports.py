@@ -75,7 +75,7 @@ class Ports:
     shelf: Shelf = ABSENT["shelf"]
     deploy: DeployTarget | None = None
     notifier: Notifier | None = None
-    files: Callable[[str], FilesIn] = ABSENT["files"]  # the files of one worktree, by its path
+    files: Callable[..., FilesIn] = ABSENT["files"]  # (worktree, planned=paths that the story names)
     lane: Lane = nullcontext  # held by whoever moves the main line; one holder in all processes
     publish: Callable[[], str] = lambda: ""  # moves the person's branch; says why not, "" when done
     follow: Callable[[], None] = lambda: None  # brings what the person committed since into the main line

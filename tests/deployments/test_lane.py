@@ -58,5 +58,5 @@ def test_a_second_process_is_refused_and_told_who_the_first_is(tmp_path: Path):
         other.stdin.close()
         other.wait(20)
         other.stdout.close()
-    with lease.held(), lease.held():
+    with lease.held(), SharedLease(tmp_path).held():
         pass
