@@ -112,7 +112,8 @@ def _finish(task: Task) -> Said:
 def _first(task: Task, fault: str) -> Said:
     right = _changes(task)
     tests: Call = ("run_tests", {})
-    reads: tuple[Call, ...] = tuple(("read_file", {"path": path}) for path in dict.fromkeys(c.path for c in task.solution if c.search))
+    known = dict.fromkeys(change.path for change in task.solution if change.search)
+    reads: tuple[Call, ...] = tuple(("read_file", {"path": path}) for path in known)
     match fault:
         case "buggy":
             return Said("A first attempt.", (*_changes(task, wrong=True), tests))

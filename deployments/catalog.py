@@ -10,8 +10,9 @@ from typing import Any, cast
 
 from prefect import Flow
 from prefect import serve as serve_deployments
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
 from storyloom.flows.deliver_project import deliver_project
 from storyloom.flows.deployment import deployment
 from storyloom.flows.implementation import implementation
