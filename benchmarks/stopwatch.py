@@ -17,10 +17,11 @@ from storyloom.tasks.ports import Ports
 
 @dataclass
 class Span:
-    """One step: how long it took, and how much of that was spent in which port, in seconds."""
+    """One step: when it began, how long it took, and how much of that was spent in which port, in seconds."""
 
     what: str
     seconds: float = 0.0
+    began: float = 0.0
     parts: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def own(self, *others: str) -> float:
@@ -40,9 +41,9 @@ class Stopwatch:
     def span(self, what: str) -> Iterator[Span]:
         """Measure a block as one step."""
         open_ = self._open()
-        mine = Span(what)
-        open_.append(mine)
         began = time.perf_counter()
+        mine = Span(what, began=began)
+        open_.append(mine)
         try:
             yield mine
         finally:
@@ -91,7 +92,7 @@ class Stopwatch:
                 seconds = time.perf_counter() - began
                 self.add(part, seconds)
                 with self._lock:
-                    self.spans.append(Span(part, seconds))
+                    self.spans.append(Span(part, seconds, began))
                 yield
 
         return held

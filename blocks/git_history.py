@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from storyloom.domain.errors import GitError
@@ -22,7 +23,7 @@ SHOWN = (
 )
 PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/")
 COUNTED = ("--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv")
-BLOB = re.compile(rb"[0-9a-f]+ blob ([0-9]+)")
+OBJECT = re.compile(rb"[0-9a-f]+ (\w+) ([0-9]+)")
 
 
 def diff_text(git: Git, base: str, head: str, context: int) -> str:
@@ -48,14 +49,32 @@ def tracked_files(git: Git, commit: str) -> list[str]:
     return sorted(path for path in out.split("\0") if path)
 
 
+def texts_at(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str]:
+    """Files' texts at a commit by path, in one process; what is not there is left out, bytes that are no UTF-8 become
+    replacement signs."""
+    asked = [path for path in paths if "\n" not in path and "\0" not in path]
+    if not asked:
+        return {}
+    start = git.commit(commit)
+    names = "".join(f"{start}:{path}\n" for path in asked)
+    out = git.run("cat-file", "--batch", stdin=names.encode(errors="surrogatepass")).stdout
+    found, at = {}, 0
+    for path in asked:
+        end = out.index(b"\n", at)
+        header, at = out[at:end], end + 1
+        size = OBJECT.fullmatch(header)
+        if size is None:
+            continue
+        length = int(size[2])
+        if size[1] == b"blob":
+            found[path] = out[at : at + length].decode(errors="replace")
+        at += length + 1
+    return found
+
+
 def text_at(git: Git, commit: str, path: str) -> str | None:
     """A file's text at a commit, None if it is not there; bytes that are no UTF-8 become replacement signs."""
-    if "\n" in path or "\0" in path:
-        return None
-    asked = f"{git.commit(commit)}:{path}\n".encode(errors="surrogatepass")
-    header, _, rest = git.run("cat-file", "--batch", stdin=asked).stdout.partition(b"\n")
-    blob = BLOB.fullmatch(header)
-    return rest[: int(blob[1])].decode(errors="replace") if blob else None
+    return texts_at(git, commit, [path]).get(path)
 
 
 def export_tree(git: Git, commit: str, folder: Path, index: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from storyloom.domain.safe_paths import check_path
 from .disk import storage_errors
 from .git import Git, Identity, check_branch, locate
 from .git_commits import Operations, commit_tree, encoded, message_with_op, plain_message, stage_everything
-from .git_history import diff_stat, diff_text, export_tree, text_at, tracked_files
+from .git_history import diff_stat, diff_text, export_tree, text_at, texts_at, tracked_files
 from .git_publish import checked_out, move_forward
 from .git_worktrees import Worktrees, open_up, remove_tree, require_commit
 
@@ -283,6 +283,10 @@ class GitWorkspace:
     def read(self, commit: str, path: str) -> str | None:
         """A file's text at a commit, None if it is not there; bytes that are no UTF-8 become replacement signs."""
         return text_at(self._trees.repository(), commit, path)
+
+    def texts(self, commit: str, paths: Iterable[str]) -> dict[str, str]:
+        """Many files' texts at a commit by path, at the cost of one; what is not there is left out."""
+        return texts_at(self._trees.repository(), commit, paths)
 
     def export(self, commit: str, folder: str) -> None:
         """Write the tree of a commit into an empty folder."""

@@ -159,6 +159,10 @@ class Workspace(Protocol):
         """A file's text at a commit, None if it is not there."""
         ...
 
+    def texts(self, commit: str, paths: Iterable[str]) -> Mapping[str, str]:
+        """Many files' texts at a commit by path, at the cost of one; what is not there is left out."""
+        ...
+
     def rebase(self, worktree: str, onto: str) -> str:
         """Rebase the worktree's branch onto a commit and return its new head.
 

@@ -32,6 +32,6 @@ def integrate(project: ProjectRef, story: Story, outcome: StoryOutcome) -> Story
             outcome = outcome.model_copy(update={"tests": tests})
             merge = merge_story(project, story, rebased.commit, outcome)
         merged = outcome.model_copy(update={"status": "merged", "commit": merge, "reason": ""})
+        clear_worktree(project, story)  # before the board: a story that is done there is not looked at again
         move_story(project, story, "done", merged)
-    clear_worktree(project, story)
     return merged

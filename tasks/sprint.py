@@ -48,9 +48,10 @@ def plan_sprint(project: ProjectRef) -> Sprint:
     if errors:
         raise DocumentError(errors[0].message, path=errors[0].path, line=errors[0].line, remedy="Mend the document.")
     texts: dict[str, str | None] = {}
+    there = set(ports.workspace.files(tip))
     for story in plan.stories:
         path = f"{settings.stories_folder}/{story.key}.md"
-        if ports.workspace.read(tip, path) is None:
+        if path not in there:
             texts[path] = new_story_file(story, references=(epics_path,))
     stamp = stamp_of(datetime.now(UTC))
     planned = plan_entries(plan.stories, on_disk=[story.key for story in plan.stories])

@@ -82,12 +82,10 @@ def _new_start(ports: Ports, story: Story, persona: str, attempt: int, because: 
 
 def _material(ports: Ports, story: Story, tip: str) -> Material:
     settings = ports.config.settings
-    texts: dict[str, str] = {}
-    for path in ports.workspace.files(tip):
-        if SOURCE.search(path) and not path.startswith((f"{settings.planning_folder}/", ".bmad/")):
-            text = ports.workspace.read(tip, path)
-            if text is not None and len(text) <= TEXT_FILE_LIMIT:
-                texts[path] = text
+    planned = (f"{settings.planning_folder}/", ".bmad/")
+    sources = [path for path in ports.workspace.files(tip) if SOURCE.search(path) and not path.startswith(planned)]
+    found = ports.workspace.texts(tip, sources)
+    texts = {path: text for path, text in found.items() if len(text) <= TEXT_FILE_LIMIT}
 
     def documents(*names: str) -> dict[str, str]:
         paths = (f"{settings.planning_folder}/{name}" for name in names)

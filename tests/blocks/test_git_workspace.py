@@ -457,3 +457,10 @@ class TestRepositories:
         assert git(folder, "status", "--porcelain") == ""
         assert workspace.publish("main", checkout=True) == ""
         assert (folder / "1-1").read_text() == "1-1"
+
+
+def test_many_texts_come_as_one_at_a_time_would(workspace: GitWorkspace, repository: Path) -> None:
+    commit = workspace.tip()
+    paths = ["app.py", "gone.py", "README.md", "a\nb"]
+    assert workspace.texts(commit, paths) == {path: workspace.read(commit, path) for path in ("app.py", "README.md")}
+    assert workspace.texts(commit, []) == {}

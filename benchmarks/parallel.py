@@ -1,0 +1,101 @@
+"""How much faster is a batch of independent stories on more lanes, and what does each story wait for?
+
+    python -m benchmarks.parallel [--stories 32] [--lanes 1,2,4,8,16] [--latency 0.5] [--spread 1.5]
+
+Every answer of the scripted model takes between `latency` and `latency + spread` seconds (the same for the same
+question); everything else is the product. Speed-up is against one lane of the same call. Beside it stands the ideal for
+this machine: waiting for the model runs beside everything else, work of our own shares the cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import pipeline
+from .gold import STEPS
+from .scripted_developer import Script, ScriptedRoute
+from .stopwatch import percentile
+from .task_sets import Change, Task, make_repository
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 if every story of every run was merged."""
+    options = _options(arguments)
+    folder = Path(tempfile.mkdtemp(prefix="storyloom-parallel-"))
+    try:
+        with pipeline.prefect(folder / "home"):
+            return run(folder, options)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(folder: Path, options: argparse.Namespace) -> int:
+    """Run the same batch once for each width and print the ratios."""
+    tasks = independent(options.stories)
+    complete, serial = True, 0.0
+    print(f"{options.stories} stories, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
+    print(
+        f"{'lanes':>5} {'seconds':>8} {'speed-up':>9} {'of width':>9} {'bound':>6}  dispatch p95  lane wait p95  own/story"
+    )
+    for lanes in options.lanes:
+        repository = make_repository(folder / f"project-{lanes}", tasks, lanes=lanes)
+        route = ScriptedRoute(Script(tasks), latency_s=options.latency, spread_s=options.spread)
+        began = pipeline.implement(repository, folder / "home", {"*": route})
+        complete = complete and len(began.merged) == len(tasks)
+        serial = serial or began.seconds
+        stories = began.watch.of("develop_and_integrate")
+        model = sum(span.parts["model"] for span in stories)
+        own = [span.own("model", "sandbox", "lane wait") for span in stories]
+        waits = [span.seconds for span in began.watch.of("lane wait")]
+        gaps = dispatch(began, lanes)
+        bound = serial / max(model / lanes, (serial - model) / (os.cpu_count() or 1))
+        speedup = serial / began.seconds
+        print(
+            f"{lanes:>5} {began.seconds:>8.1f} {speedup:>9.2f} {speedup / lanes:>9.2f} {min(bound, lanes):>6.2f}"
+            f" {1000 * percentile(gaps, 0.95):>12.0f} ms {1000 * percentile(waits, 0.95):>12.0f} ms"
+            f" {1000 * percentile(own, 0.5):>8.0f} ms"
+        )
+        if lanes == options.lanes[-1] or options.parts:
+            print("\n".join(pipeline.show_parts(began.watch, STEPS)))
+    print("all merged" if complete else "NOT ALL MERGED")
+    return 0 if complete else 1
+
+
+def independent(count: int) -> list[Task]:
+    """Small tasks of which none touches another's files."""
+    return [
+        Task(
+            id=f"part-{number}",
+            title=f"Part {number}",
+            text=f"Write a function that adds {number}.",
+            test=f"from solutions.part_{number} import add\nassert add(1) == {number + 1}\n",
+            solution=(Change(f"solutions/part_{number}.py", f"def add(x):\n    return x + {number}\n"),),
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+def dispatch(run: pipeline.Run, lanes: int) -> list[float]:
+    """How long a lane that became free stayed empty, while stories were left to start; in seconds."""
+    began = sorted(span.began for span in run.watch.of("develop_and_integrate"))
+    ended = sorted(span.began + span.seconds for span in run.watch.of("develop_and_integrate"))
+    return [max(0.0, start - end) for start, end in zip(began[lanes:], ended, strict=False)]
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.parallel", description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--stories", type=int, default=32)
+    parser.add_argument("--lanes", type=lambda text: [int(part) for part in text.split(",")], default=[1, 2, 4, 8, 16])
+    parser.add_argument("--latency", type=float, default=0.5, help="seconds of the quickest answer")
+    parser.add_argument("--spread", type=float, default=1.5, help="seconds by which the slowest takes longer")
+    parser.add_argument("--parts", action="store_true", help="where the time goes, for every width")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
