@@ -27,7 +27,7 @@ from typing import Any
 from pydantic import SecretStr
 from storyloom.blocks.call_journal import CallJournal
 from storyloom.blocks.ledger import Ledger
-from storyloom.blocks.litellm_route import QUIET
+from storyloom.blocks.litellm_route import QUIET, close_stream
 from storyloom.blocks.model_door import Door
 from storyloom.blocks.provider_traffic import ProviderTraffic
 from storyloom.blocks.routes import routes
@@ -134,6 +134,7 @@ def _ways(url: str, folder: Path) -> tuple[dict[str, Callable[[int], None]], Cal
                 max_retries=0,
             )
             assert "".join(c.choices[0].delta.content or "" for c in stream if c.choices)
+            close_stream(stream)  # or a later call hangs: see there
 
         return ask
 

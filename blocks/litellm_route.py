@@ -85,7 +85,7 @@ class LitellmRoute:
         except Exception as error:  # noqa: BLE001 - whatever the library raises is sorted here, in one place
             raise self._sorted(error, provider or "litellm") from None
         finally:
-            _close(stream)
+            close_stream(stream)
         return reply.model_copy(update={"ttft_s": first[0] if first else None})
 
     def _sorted(self, error: Exception, provider: str) -> ModelError:
@@ -126,13 +126,13 @@ class _Closing:
         self._stream = stream
 
     def close(self) -> None:
-        _close(self._stream)
+        close_stream(self._stream)
 
 
 _INSIDE = ("completion_stream", "streaming_response", "response_iterator", "response")
 
 
-def _close(stream: Any, depth: int = 4) -> None:
+def close_stream(stream: Any, depth: int = 4) -> None:
     """Close a stream and those inside it, the innermost first; litellm itself leaves them to the garbage collector.
 
     The collector may then close one in the middle of another request, in a thread that holds the connection pool's
@@ -141,7 +141,7 @@ def _close(stream: Any, depth: int = 4) -> None:
     if stream is None or not depth:
         return
     for name in _INSIDE:
-        _close(getattr(stream, name, None), depth - 1)
+        close_stream(getattr(stream, name, None), depth - 1)
     if close := getattr(stream, "close", None):
         with contextlib.suppress(Exception):  # a generator that runs in another thread cannot be closed from here
             close()

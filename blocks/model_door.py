@@ -135,7 +135,7 @@ class Door:
         self, call: Call, candidate: Candidate, question: ModelRequest, fallback: str, alternatives: bool
     ) -> ModelReply:
         """One attempt at one model. Half of the time is kept for the others, if there are any."""
-        self._wait_for_turn(call, candidate, question)
+        self._wait_for_turn(call, candidate, question, alternatives)
         left = self._left(call)
         try:
             reply = self._attempts.send(
@@ -160,7 +160,7 @@ class Door:
             turn=next(self._turns),
         )
 
-    def _wait_for_turn(self, call: Call, candidate: Candidate, question: ModelRequest) -> None:
+    def _wait_for_turn(self, call: Call, candidate: Candidate, question: ModelRequest, alternatives: bool) -> None:
         """Hold back while the provider rests or its rate limit is used up.
 
         Raises:
@@ -170,7 +170,8 @@ class Door:
             return
         if call.attempts:  # time has passed since the plan was made
             call.health = self._traffic.health()
-        most = min(self._retry.longest_wait_s, self._left(call))
+        patience = self._retry.wait_rather_than_fall_back_s if alternatives else self._retry.longest_wait_s
+        most = min(patience, self._left(call))
         rest = rest_left(call.health.get(candidate.provider), self._clock.now(), self._health)
         if rest <= most:
             rest += self._traffic.admit(candidate.provider, most_input_tokens(question), most_wait_s=most - rest)
