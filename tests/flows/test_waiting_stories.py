@@ -1,0 +1,106 @@
+"""Of eight stories three wait for a person: five merge, and the three once they are answered, in any order."""
+
+import importlib.util
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from prefect.task_runners import ThreadPoolTaskRunner
+from storyloom.blocks.git_workspace import GitWorkspace
+from storyloom.blocks.method_texts import MethodTexts
+from storyloom.blocks.project_files import ProjectFiles
+from storyloom.blocks.shelf import FileShelf
+from storyloom.domain.approvals import Given
+from storyloom.domain.fakes import ScriptedModels, ScriptedSandbox
+from storyloom.domain.model_calls import ModelReply, ToolCall
+from storyloom.domain.ports import CommandResult
+from storyloom.domain.stories import Story
+from storyloom.tasks.answers import submit
+from storyloom.tasks.ports import use
+from storyloom.tasks.questions import escalations
+from storyloom.tasks.sprint import Sprint
+
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
+
+_spec = importlib.util.spec_from_file_location("people", Path(__file__).with_name("people.py"))
+people = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(people)
+
+STORIES = tuple(
+    Story(key=f"1-{n}-part", id=f"1.{n}", epic="epic-1", title=f"Part {n}", files=(f"part{n}.py",), independent=True)
+    for n in range(1, 9)
+)
+ASKING = {"1-2-part", "1-5-part", "1-7-part"}
+
+
+def model(request):
+    """Asks in three stories, writes a file in all of them, and approves."""
+    if request.purpose == "review":
+        return ModelReply(parsed={"verdict": "approve", "summary": "fine", "criteria": [], "findings": []})
+    if request.purpose == "decide":
+        unsure = {"clarity": 0.5, "sufficiency": 0.2, "certainty": 0.2}
+        return ModelReply(parsed={"answer": "red", "quote": "", "reasoning": "", **unsure})
+    key = request.tags.story
+    answers = [m.content for m in request.messages if m.role == "tool" and "Answer (" in m.content]
+    if key in ASKING and not answers:
+        options = ["red", "blue"]
+        asked = {"question": f"Which colour for {key}?", "options": options, "recommendation": "red", "confidence": 0.3}
+        return ModelReply(tool_calls=(ToolCall(id="1", name="ask", arguments=asked),))
+    text = f"COLOUR = {'blue' if any('blue' in a for a in answers) else 'red'!r}\n"
+    write = {"path": f"part{key.split('-')[1]}.py", "content": text}
+    calls = [("write_file", write), ("run_tests", {}), ("finish", {"summary": "done"})]
+    return ModelReply(
+        tool_calls=tuple(ToolCall(id=str(i), name=name, arguments=a) for i, (name, a) in enumerate(calls, 2))
+    )
+
+
+@pytest.fixture
+def ports(tmp_path):
+    repository = tmp_path / "repo"
+    repository.mkdir()
+    for arguments in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "start"]):
+        who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+        subprocess.run(["git", *who, *arguments], cwd=repository, check=True, env=dict(os.environ))
+    passed = CommandResult(exit_code=0, output="Ran 1 test in 0.001s\n\nOK\n")
+    return people.project_ports(
+        repository,
+        {"settings": {"when_asked": "set_aside", "max_concurrent_agents": 4}},
+        models=ScriptedModels(model),
+        workspace=GitWorkspace(str(repository), tmp_path / "state", "storyloom/main"),
+        sandbox=ScriptedSandbox(lambda *_: passed),
+        files=ProjectFiles,
+        texts=MethodTexts(),
+        shelf=FileShelf(tmp_path / "shelf"),
+    )
+
+
+def run(ports, done=()):
+    from storyloom.flows.implementation import batch
+
+    flow = batch.with_options(task_runner=ThreadPoolTaskRunner(max_workers=4))
+    with use(lambda _project: ports):
+        return flow(ports.project, Sprint(epics=(), stories=STORIES), list(done), 4)
+
+
+def test_five_merge_and_three_wait_and_end_after_their_answers_whatever_the_order(ports):
+    first = run(ports)
+    ends = {key: (end.status, end.reason) for key, end in first.items()}
+    assert {key for key, (status, _) in ends.items() if status == "waiting"} == ASKING, ends
+    merged = {key for key, (status, _) in ends.items() if status == "merged"}
+    assert merged == {story.key for story in STORIES} - ASKING, ends
+    asked = sorted((e for e in escalations(ports) if e.status == "set_aside"), key=lambda e: e.id, reverse=True)
+    assert [e.question.story for e in asked] == ["1-7-part", "1-5-part", "1-2-part"]
+    calls = len(ports.models.asked)
+    for number, one in enumerate(asked):
+        assert submit(ports, one.id, Given(answer="blue")).verdict == "holds"
+        again = run(ports, merged)
+        assert again[one.question.story].status == "merged", again[one.question.story]
+        merged.add(one.question.story)
+        assert sum(end.status == "waiting" for end in again.values()) == 2 - number
+    assert len(merged) == 8
+    workspace = ports.workspace
+    texts = {n: workspace.read(workspace.tip(), f"part{n}.py") for n in range(1, 9)}
+    assert {n for n, text in texts.items() if text == "COLOUR = 'blue'\n"} == {2, 5, 7}
+    assert {n for n, text in texts.items() if text == "COLOUR = 'red'\n"} == {1, 3, 4, 6, 8}
+    assert len(ports.models.asked) - calls <= 6  # one turn and one review for each of the three: nothing else again
