@@ -18,6 +18,7 @@ from .deployment import deployment
 from .implementation import implementation
 from .phases import analysis, planning, solutioning
 from .quality import quality
+from .suspending import freeing_worker
 
 FLOWS: dict[Phase, Callable[[ProjectRef], PhaseReport]] = {
     Phase.ANALYSIS: analysis,
@@ -41,7 +42,7 @@ def deliver_project(
 ) -> Delivery:
     """Run the method's phases over a project: do what is missing, skip what exists, stop where a person must decide."""
     with ports_for(project).lease():
-        return _deliver(project, brief, until)
+        return freeing_worker(project, lambda: _deliver(project, brief, until))
 
 
 def _deliver(project: ProjectRef, brief: str, until: Phase) -> Delivery:
