@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from .conditions import slug
+from .condition_facts import slug
 from .prompts import Source
 
 _MENU = re.compile(r"\[c\]\s*(?:ontinue|continue)|\(c\)\s*ontinue|\by/n/edit\b", re.IGNORECASE)

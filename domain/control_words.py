@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from .conditions import slug
+from .condition_facts import slug
 
 Kind = Literal["goto", "halt", "exit", "return", "set", "ask"]
 STEP = r"(-?\d+(?:\.\d+)?[a-z]?|FINAL)"

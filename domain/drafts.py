@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from . import frontmatter
-from .conditions import slug
+from .condition_facts import slug
 from .errors import DocumentError
 from .run_state import Draft
 from .templates import Rendered, placeholders, render

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from .conditions import slug
+from .condition_facts import slug
 from .control_words import Control, read_control
 from .jumps import goto_target, landing
 from .workflow_tree import Node, Note, Step, Workflow

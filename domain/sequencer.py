@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from .conditions import Facts, Probe, Verdict, decide, slug
+from .condition_facts import Facts, Probe, Verdict, slug
+from .conditions import decide
 from .escalations import Answer
 from .program import Op, Program
 from .run_state import Assumption, Called, DecidedCondition, Loop, RunState, Told

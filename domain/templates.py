@@ -15,7 +15,8 @@ from functools import lru_cache
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from .conditions import Facts, decide, slug
+from .condition_facts import Facts, slug
+from .conditions import decide
 from .errors import WorkflowError
 
 _TOKEN = re.compile(r"\$\{\{.*?\}\}|\{\{\{?(?P<body>[^{}]+?)\}?\}\}", re.DOTALL)

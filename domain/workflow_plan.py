@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .asking import known_answer
-from .conditions import Kind, classify, slug
+from .condition_facts import Kind, slug
+from .conditions import classify
 from .drafts import open_placeholders
 from .program import Op, Program
 from .run_state import Draft

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from ..domain import asking, drafts, prompts, sequencer
-from ..domain.conditions import slug
+from ..domain.condition_facts import slug
 from ..domain.discovery import PLANNING, discover, relative
 from ..domain.errors import InputError, ModelBadOutput, UnsafePath
 from ..domain.model_calls import CallTags, ModelReply, ModelRequest, Value

@@ -1,7 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from storyloom.domain.conditions import Facts, Probe, classify, decide, matches_answer
+from storyloom.domain.condition_answers import matches_answer
+from storyloom.domain.condition_facts import Facts, Probe
+from storyloom.domain.conditions import classify, decide
 
 KNOWN = {
     "mode": "fast",
