@@ -21,9 +21,9 @@ from storyloom.blocks.workflow_library import WorkflowLibrary
 from storyloom.domain.errors import StoryloomError
 from storyloom.domain.fakes import MemoryDocuments, MemoryShelf, ScriptedModels
 from storyloom.domain.model_calls import ModelReply, ModelRequest
+from storyloom.domain.outcomes import returned
 from storyloom.domain.ports import ProjectRef
 from storyloom.domain.run_state import ENDED, RunState
-from storyloom.domain.sequencer import returned
 from storyloom.domain.workflow_plan import Plan, plan_workflow
 from storyloom.tasks.library import open_workflow
 from storyloom.tasks.ports import Ports
@@ -79,7 +79,7 @@ def run_to_end(
     """The state in which a run ends; as the flow does it, without task runs."""
     it = open_workflow(ports, name)
     machine = Machine(ports, it.program, it.persona, RunOptions())
-    state = machine.adopt(initial_state(ports, it, inputs or {}, TODAY))
+    state = machine.desk.adopt(initial_state(ports, it, inputs or {}, TODAY))
     if it.workflow.path in callers:
         return state.end("blocked", "it is called by itself"), machine
     for _ in range(MAX_STEPS):

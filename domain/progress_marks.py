@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from . import frontmatter
 from .errors import DocumentError
-from .program import families_of
+from .workflow_shape import families_of
 from .workflow_tree import Step
 
 

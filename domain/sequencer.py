@@ -2,96 +2,31 @@
 
 `advance` moves over everything that code alone can do and stops at the first thing that needs the outside: a judgement,
 an answer, a text, a document, another workflow, or the end of a step. The shell does it and hands the outcome back to
-one of the small functions below. The same program, state and outcomes always give the same next state.
+one of the functions of `outcomes`. The same program, state and outcomes always give the same next state.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from .condition_facts import Facts, Probe, Verdict, slug
 from .conditions import decide
-from .escalations import Answer
-from .program import Op, Program
-from .run_state import Assumption, Called, DecidedCondition, Loop, RunState, Told
+from .loops import MAX_ITEMS, loop_items
+from .needs import Ask, Discover, Judge, Load, Need, StepDone, Validate, Work, World, Write
+from .outcomes import branch
+from .program import Op, Program, step_name
+from .run_state import Called, DecidedCondition, Loop, RunState, Told
 from .templates import fill_names
 
-MAX_STEP_VISITS = 12
 MAX_OPERATIONS = 20_000
-MAX_ITEMS = 200
-REPEATS = 3
-
-
-@dataclass(frozen=True)
-class World:
-    """What code may look at without asking anybody."""
-
-    exists: Callable[[str], bool | None] = lambda _path: None
-    ask_people: bool = False
-    optional_steps: bool = True
-    max_step_visits: int = MAX_STEP_VISITS
-
-
-@dataclass(frozen=True)
-class Judge:
-    """A condition that needs judgement."""
-
-    condition: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A question to answer; `response` is the variable that takes the answer ("" if none)."""
-
-    question: str
-    response: str = ""
-    optional: bool = False
-
-
-@dataclass(frozen=True)
-class Write:
-    """A section to write. `file` is the document's path ("" for the workflow's own)."""
-
-    section: str
-    file: str = ""
-    last: bool = True
-
-
-@dataclass(frozen=True)
-class Work:
-    """Actions of a step that no section took up."""
-
-    step: str
-
-
-@dataclass(frozen=True)
-class Discover:
-    """Input documents to look for and read."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """A document that an action names, to be read by code."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class Validate:
-    """The checklist to go through."""
-
-
-@dataclass(frozen=True)
-class StepDone:
-    """The step is over; the next state begins another one, or the run has ended."""
-
-
-Need = Judge | Ask | Write | Work | Discover | Load | Validate | StepDone
+_READS = re.compile(
+    r"^(?:\w+\s+)?(?:load|read|open|search|look|check|find|locate|parse|verify|examine|review)\b", re.IGNORECASE
+)
+_PATH = re.compile(r"(?:[\w.\-*]+/)*[\w.\-*]*\w+\.(?:md|ya?ml|json|xml|csv|toml|txt)\b")
 
 
 @dataclass
@@ -102,7 +37,6 @@ class _Run:
     state: RunState
     world: World
     need: Need | None = None
-    changes: dict[str, object] = field(default_factory=dict)
 
     def set(self, **changes: object) -> None:
         self.state = self.state.model_copy(update=changes)
@@ -148,94 +82,6 @@ def _visited(run: _Run, at: int, op: Op) -> bool:
     return True
 
 
-# -- outcomes that the shell hands back
-
-
-def judged(program: Program, state: RunState, holds: bool, reason: str) -> RunState:
-    """The state once a model has judged the condition at hand."""
-    op = program.ops[state.at]
-    state = _learned(op.text, holds, state)
-    return _branch(program, state, op, DecidedCondition(
-        condition=op.text, held=holds, by="model", reason=reason, step=step_name(program, op.step)
-    ))  # fmt: skip
-
-
-def answered(
-    program: Program, state: RunState, answer: str, *, assumed: bool, reason: str = "", fact: str = ""
-) -> RunState:
-    """The state once the question at hand has its answer; `assumed` if no person or document gave it."""
-    op = program.ops[state.at]
-    question = fill_names(op.text, state.known())
-    name = op.attrs.get("response", "")
-    variables: dict[str, JsonValue] = {**state.variables, **({slug(name): answer, name: answer} if name else {})}
-    told = Told(kind="answer", text=question, answer=answer)
-    update: dict[str, object] = {
-        "answer": answer,
-        "variables": variables,
-        "at": state.at + 1,
-        "told": (*state.told, told),
-        "question": None,
-        "status": "running",
-    }
-    if assumed:
-        assumption = Assumption(question=question, answer=answer, step=step_name(program, op.step), reason=reason)
-        update["assumptions"] = (*state.assumptions, assumption)
-    elif fact:
-        update["history"] = (*state.history, Told(kind="shown", text=fact))
-    return state.model_copy(update=update)
-
-
-def decided(program: Program, state: RunState, answer: Answer) -> RunState:
-    """The state once a question that waited has its answer; what no person and no document said is an assumption."""
-    assumed = answer.source in {"model", "policy"}
-    said = f"{state.question.question if state.question else ''} → {answer.answer} ({answer.by or answer.source})"
-    return answered(
-        program, state, answer.answer, assumed=assumed, reason=answer.reasoning, fact="" if assumed else said
-    )
-
-
-def written(program: Program, state: RunState, section: str) -> RunState:
-    """The state once the section at hand stands in its draft; the last one of a tag has taken up the actions."""
-    op = program.ops[state.at]
-    told = tuple(t for t in state.told if t.kind != "action") if op.attrs.get("last") else state.told
-    return state.model_copy(update={"told": told, "at": state.at + 1, "last_shown": section})
-
-
-def worked(state: RunState, report: str, step: str) -> RunState:
-    """The state once the remaining actions of the step have been done."""
-    told = tuple(t for t in state.told if t.kind != "action")
-    history = (*state.history, Told(kind="shown", text=f"{step}: {report}")) if report else state.history
-    return state.model_copy(update={"told": told, "history": history})
-
-
-def moved_on(state: RunState) -> RunState:
-    """The state past the operation at hand."""
-    return state.model_copy(update={"at": state.at + 1})
-
-
-def returned(state: RunState, values: Mapping[str, JsonValue], note: str, *, stop: str = "") -> RunState:
-    """The state once a workflow that was called has ended; `stop` is the reason to stop with it."""
-    state = state.model_copy(
-        update={
-            "variables": {**state.variables, **values},
-            "history": (*state.history, Told(kind="shown", text=note)),
-            "call": None,
-            "status": "running",
-            "at": state.at + 1,
-        }
-    )
-    return state.end("blocked", stop) if stop else state
-
-
-def step_name(program: Program, index: int) -> str:
-    """How a step is called in records: "step 2 functional requirements"."""
-    if not 0 <= index < len(program.workflow.steps):
-        return ""
-    step = program.workflow.steps[index]
-    number = step.number or str(index + 1)
-    return f"step {number} {step.title}".strip()
-
-
 def facts_of(program: Program, state: RunState, world: World, op: Op) -> Facts:
     """What is known for deciding the condition of an operation."""
     return Facts(
@@ -276,43 +122,13 @@ def _when(run: _Run, op: Op) -> None:
     if verdict.value is None:
         run.need = Judge(op.text, verdict.reason)
         return
-    run.state = _branch(run.program, run.state, op, DecidedCondition(
+    run.state = branch(run.program, run.state, op, DecidedCondition(
         condition=op.text, held=verdict.value, by="code", reason=verdict.reason, step=step_name(run.program, op.step)
     ))  # fmt: skip
 
 
-def _branch(program: Program, state: RunState, op: Op, decided: DecidedCondition) -> RunState:
-    taken = {**state.taken, str(op.group): state.taken.get(str(op.group), False) or decided.held}
-    update: dict[str, object] = {
-        "taken": taken,
-        "decisions": (*state.decisions, decided),
-        "at": state.at + 1 if decided.held else op.target,
-    }
-    opens_step = state.at > 0 and program.ops[state.at - 1].kind == "step"
-    if opens_step and not decided.held:
-        update["skipped"] = (*state.skipped, f"{decided.step}: not {decided.condition}")
-    return state.model_copy(update=update)
-
-
-_EQUALS = re.compile(r"""^\{{0,2}\s*([A-Za-z_]\w*)\s*\}{0,2}\s*==\s*['"]?([\w\-. ]+?)['"]?$""")
-
-
-def _learned(condition: str, holds: bool, state: RunState) -> RunState:
-    """A judged `x == 'v'` also says what x is, so that the next check on x is decided by code."""
-    said = _EQUALS.match(condition.strip())
-    if not (holds and said) or said[1] in state.variables:
-        return state
-    return state.model_copy(update={"variables": {**state.variables, said[1]: said[2]}})
-
-
 def _jump(run: _Run, op: Op) -> None:
     run.go(op.target)
-
-
-_READS = re.compile(
-    r"^(?:\w+\s+)?(?:load|read|open|search|look|check|find|locate|parse|verify|examine|review)\b", re.IGNORECASE
-)
-_PATH = re.compile(r"(?:[\w.\-*]+/)*[\w.\-*]*\w+\.(?:md|ya?ml|json|xml|csv|toml|txt)\b")
 
 
 def _do(run: _Run, op: Op) -> None:
@@ -445,26 +261,6 @@ def _next(run: _Run, op: Op) -> None:
         )
     else:
         run.set(loops=state.loops[:-1], at=state.at + 1)
-
-
-def loop_items(collection: str, known: Mapping[str, JsonValue]) -> tuple[JsonValue, ...] | None:
-    """The items of a for-each ("epics", "1 to story_count", "a, b"), None if the collection is not known."""
-    text = fill_names(collection, known).strip()
-    if span := re.match(r"^(\w+)\s+(?:to|\.\.|through)\s+(\w+)$", text):
-        first, last = (_number(part, known) for part in span.groups())
-        return None if first is None or last is None else tuple(range(first, min(last, first + MAX_ITEMS - 1) + 1))
-    for name in (text, slug(text), f"{slug(text)}s", f"{slug(text)}_list"):
-        value = known.get(name)
-        if isinstance(value, list):
-            return tuple(value[:MAX_ITEMS])
-        if isinstance(value, str) and re.search(r"[,\n]", value) and len(value) < 2000:
-            return tuple(part.strip(" -*") for part in re.split(r"[,\n]", value) if part.strip(" -*"))[:MAX_ITEMS]
-    return None
-
-
-def _number(part: str, known: Mapping[str, JsonValue]) -> int | None:
-    value = known.get(part, part)
-    return int(value) if isinstance(value, int | str) and re.fullmatch(r"\d+", str(value)) else None
 
 
 def _finish(run: _Run, op: Op) -> None:

@@ -9,9 +9,9 @@ from pydantic import JsonValue
 
 from ..domain.errors import InputError, WorkflowError
 from ..domain.escalations import Question
+from ..domain.outcomes import decided, returned
 from ..domain.ports import ProjectRef
 from ..domain.run_state import ENDED, Outcome, RunState
-from ..domain.sequencer import decided, returned
 from ..tasks.documents import commit_documents
 from ..tasks.library import open_workflow
 from ..tasks.ports import ports_for

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 from ..domain.agent_reader import Persona as Agent
 from ..domain.agent_reader import find_agents, read_agent
+from ..domain.compiler import compile_workflow
 from ..domain.errors import DocumentError, InputError, WorkflowError
 from ..domain.installed_config import read_config
-from ..domain.program import Program, compile_workflow
+from ..domain.program import Program
 from ..domain.prompts import BY_WORD, DEFAULT_PERSONA, PERSONAS, ROLES, Persona
 from ..domain.references import References
 from ..domain.workflow_catalog import find_workflows, pick

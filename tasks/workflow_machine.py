@@ -6,38 +6,25 @@ decided in the domain. It knows nothing of Prefect.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import posixpath
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from ..domain import asking, drafts, prompts, sequencer
-from ..domain.condition_facts import slug
-from ..domain.discovery import PLANNING, discover, relative
-from ..domain.errors import InputError, ModelBadOutput, UnsafePath
+from ..domain import asking, drafts, needs, outcomes, prompts
+from ..domain.discovery import PLANNING, discover
+from ..domain.errors import ModelBadOutput
 from ..domain.model_calls import CallTags, ModelReply, ModelRequest, Value
-from ..domain.program import Program, output_of
-from ..domain.progress_marks import next_after, steps_completed
-from ..domain.references import References
-from ..domain.run_state import Asked, Assumption, Draft, InputFile, RunState, Told
-from ..domain.sequencer import World
+from ..domain.needs import World
+from ..domain.program import Program, step_name
+from ..domain.run_state import Asked, Assumption, RunState, Told
+from ..domain.sequencer import advance
 from ..domain.templates import fill_names
 from ..domain.workflow_plan import REMAINING_AT_ONCE
-from ..domain.workflow_tree import Step, Workflow
 from .ports import Ports
-
-OWN = ""  # the key of the workflow's own document among the drafts
-_ASSUMED = re.compile(r"\[ASSUMPTION:\s*(.+?)\s*\]", re.DOTALL)
-_OPEN = re.compile(r"\[OPEN:\s*(.+?)\s*\]", re.DOTALL)
-MAX_ATTACHED = 60_000  # characters of one text that a step refers to
-_ATTACHED = re.compile(
-    r"(?:\{(?:skill-root|workflow_path|installed_path)\}/|\./|\.\./)?(?:[\w-]+/)+[\w.-]+\.(?:md|csv)\b"
-)
+from .workflow_desk import OWN, Desk
 
 
 class RunOptions(Value):
@@ -50,7 +37,7 @@ class RunOptions(Value):
     asking: Literal["", "simulate", "unsure", "person"] = ""
     optional_steps: bool = True
     validate_document: bool = True
-    max_step_visits: int = sequencer.MAX_STEP_VISITS
+    max_step_visits: int = needs.MAX_STEP_VISITS
 
 
 @dataclass
@@ -63,12 +50,17 @@ class Machine:
     options: RunOptions
     tags: CallTags = field(default_factory=CallTags)
 
+    @property
+    def desk(self) -> Desk:
+        """Where the run's documents stand."""
+        return Desk(self.ports, self.program)
+
     def run_step(self, state: RunState) -> RunState:
         """The state when control leaves the step in which it stands, or the run waits, calls or ends."""
         step = self.program.step_at(state.at)
         while True:
-            state, need = sequencer.advance(self.program, state, self._world())
-            if isinstance(need, sequencer.StepDone):
+            state, need = advance(self.program, state, self._world())
+            if isinstance(need, needs.StepDone):
                 return state
             state = self._meet(state, need)
             if state.status != "running" or self.program.step_at(state.at) != step:
@@ -84,40 +76,40 @@ class Machine:
 
     # -- what is needed
 
-    def _meet(self, state: RunState, need: sequencer.Need) -> RunState:
+    def _meet(self, state: RunState, need: needs.Need) -> RunState:
         match need:
-            case sequencer.Judge():
+            case needs.Judge():
                 return self._judge(state, need)
-            case sequencer.Ask():
+            case needs.Ask():
                 return self._ask(state, need)
-            case sequencer.Write():
+            case needs.Write():
                 return self._write(state, need)
-            case sequencer.Work():
+            case needs.Work():
                 return self._work(state, need)
-            case sequencer.Discover():
-                return sequencer.moved_on(self._discover(state))
-            case sequencer.Load():
+            case needs.Discover():
+                return outcomes.moved_on(self._discover(state))
+            case needs.Load():
                 return self._load(state, need.path)
-            case sequencer.Validate():
-                return sequencer.moved_on(self._validate(state, report=True))
+            case needs.Validate():
+                return outcomes.moved_on(self._validate(state, report=True))
             case _:
                 return state
 
-    def _judge(self, state: RunState, need: sequencer.Judge) -> RunState:
+    def _judge(self, state: RunState, need: needs.Judge) -> RunState:
         request = prompts.judge_request(self._setting(state), state, need.condition, self._step(state))
         state, reply = self._complete(state, request)
         verdict = parsed(reply, request)
-        return sequencer.judged(self.program, state, bool(verdict.get("holds")), str(verdict.get("reason", "")))
+        return outcomes.judged(self.program, state, bool(verdict.get("holds")), str(verdict.get("reason", "")))
 
-    def _ask(self, state: RunState, need: sequencer.Ask) -> RunState:
+    def _ask(self, state: RunState, need: needs.Ask) -> RunState:
         facts = {name: value for name, value in state.variables.items() if name not in state.given}
         known = asking.known_answer(need.question, need.response, state.given, facts)
         if known:
-            return sequencer.answered(
+            return outcomes.answered(
                 self.program, state, known.answer, assumed=False, fact=f"{need.question} → {known.answer}"
             )
         if need.optional:
-            return sequencer.answered(self.program, state, "", assumed=False)
+            return outcomes.answered(self.program, state, "", assumed=False)
         sources = self._onboarding()
         request = prompts.question_request(self._setting(state), state, need.question, self._step(state), sources)
         state, reply = self._complete(state, request)
@@ -126,7 +118,7 @@ class Machine:
         reason = str(said.get("reason", ""))
         quoted = asking.quoted_in(str(said.get("quote", "")), [*sources, *self._documents(state)])
         if quoted:
-            return sequencer.answered(
+            return outcomes.answered(
                 self.program, state, answer, assumed=False, fact=f"{need.question} → {answer} ({quoted})"
             )
         threshold = self.ports.config.settings.escalation_threshold
@@ -136,53 +128,38 @@ class Machine:
                 reasoning=reason, confidence=max(0.0, min(1.0, confidence)), asked_by=self.persona.name,
             )  # fmt: skip
             return state.model_copy(update={"question": asked, "status": "waiting"})
-        return sequencer.answered(self.program, state, answer, assumed=True, reason=reason)
+        return outcomes.answered(self.program, state, answer, assumed=True, reason=reason)
 
-    def _write(self, state: RunState, need: sequencer.Write) -> RunState:
-        key = self._key(state, need.file)
-        document = self._composed(state, key)
-        path = self.path_of(state, key)
+    def _write(self, state: RunState, need: needs.Write) -> RunState:
+        key = self.desk.key_of(state, need.file)
+        document = self.desk.composed(state, key)
+        path = self.desk.path_of(state, key)
         request = prompts.section_request(self._setting(state), state, need.section, self._step(state), path, document)
         state, reply = self._complete(state, request)
         text = drafts.tidy(reply.content)
         if not text:
             raise ModelBadOutput(f"The section {need.section!r} came back empty.", remedy="Run the workflow again.")
-        state = self._put(state, key, self._section_key(state, need.section), text)
-        state = self._saved(state, key)
-        return sequencer.written(self.program, state, text)
+        state = self.desk.put(state, key, self.desk.section_key(state, need.section), text)
+        state = self.desk.saved(state, key)
+        return outcomes.written(self.program, state, text)
 
-    def _work(self, state: RunState, need: sequencer.Work) -> RunState:
+    def _work(self, state: RunState, need: needs.Work) -> RunState:
         workflow = self.program.workflow
         step = workflow.steps[self.program.step_at(state.at)]
-        document = self._composed(state, OWN) if OWN in state.drafts else ""
-        folder = self._folder(state)
+        document = self.desk.composed(state, OWN) if OWN in state.drafts else ""
+        folder = self.desk.folder(state)
         number = step.number or str(self.program.step_at(state.at) + 1)
         request = prompts.work_request(
             self._setting(state), state, number, need.step, document, folder,
-            unattended=workflow.kind != "xml", attached=self._attached(workflow, step), skill=workflow.kind == "skill",
+            unattended=workflow.kind != "xml", attached=self.desk.attached(workflow, step),
+            skill=workflow.kind == "skill",
         )  # fmt: skip
         state, reply = self._complete(state, request)
         return self._reported(state, parsed(reply, request), need.step, step.title)
 
-    def _attached(self, workflow: Workflow, step: Step) -> list[prompts.Source]:
-        """Texts of the workflow's own folder that a step tells its reader to read."""
-        if workflow.kind == "xml":
-            return []
-        texts = self.ports.texts
-        own = References(texts.names(workflow.folder))
-        found: dict[str, str] = {}
-        for mention in dict.fromkeys(_ATTACHED.findall(step.node.inner_text())):
-            try:
-                path = own.find(mention, workflow.folder) or own.find(mention, posixpath.dirname(step.file))
-            except InputError:
-                continue
-            if path and path not in {step.file, workflow.path} and path not in {one.file for one in workflow.steps}:
-                found[path] = texts.read(path) or ""
-        return [prompts.Source(path, text) for path, text in found.items() if len(text) < MAX_ATTACHED]
-
     def _reported(self, state: RunState, said: Mapping[str, Any], step: str, heading: str) -> RunState:
         report = str(said.get("report", "")).strip()
-        state = sequencer.worked(state, report, step)
+        state = outcomes.worked(state, report, step)
         told = {str(v["name"]): v.get("value") for v in _dicts(said.get("variables")) if v.get("name")}
         values = {name: value for name, value in told.items() if name not in state.fixed}
         assumed = tuple(Assumption(question="", answer=text, step=step) for text in _strings(said.get("assumptions")))
@@ -194,10 +171,10 @@ class Machine:
             }
         )
         if text := str(said.get("document", "")).strip():
-            state = self._put(state, OWN, heading or step, drafts.tidy(text))
-            state = self._saved(state, OWN)
+            state = self.desk.put(state, OWN, heading or step, drafts.tidy(text))
+            state = self.desk.saved(state, OWN)
         for file in _dicts(said.get("files")):
-            state = self._file(state, str(file.get("path", "")), str(file.get("text", "")))
+            state = self.desk.write_file(state, str(file.get("path", "")), str(file.get("text", "")))
         stop = str(said.get("stop", "")).strip()
         if said.get("status") in {"partial", "blocked"}:  # a skill's headless result
             return state.end(said["status"], stop or report)
@@ -205,36 +182,25 @@ class Machine:
             return state.end("blocked", f"{step}: {stop}")
         return state
 
-    def _file(self, state: RunState, path: str, text: str) -> RunState:
-        path = relative(path)
-        if not self._allowed(state, path):
-            note = f"The model wanted to write {path!r}, which is outside of the folders that this workflow may write."
-            return state.model_copy(update={"open_questions": (*state.open_questions, note)})
-        try:
-            self.ports.documents.write(path, text if text.endswith("\n") else text + "\n")
-        except UnsafePath as refused:
-            return state.model_copy(update={"open_questions": (*state.open_questions, refused.message)})
-        return state.model_copy(update={"files": {**state.files, path: text if text.endswith("\n") else text + "\n"}})
-
     def _discover(self, state: RunState) -> RunState:
         workflow, documents = self.program.workflow, self.ports.documents
         groups = workflow.input_patterns or (PLANNING if workflow.kind != "xml" else {})
         found = discover(
             groups, state.known(), documents.glob, documents.read,
-            own=self.path_of(state, OWN) if workflow.template or workflow.kind != "xml" else "",
+            own=self.desk.path_of(state, OWN) if workflow.template or workflow.kind != "xml" else "",
             whole_first=str(workflow.variables.get("input_discovery", "")) == "whole_first",
         )  # fmt: skip
         inputs = dict(state.inputs)
         variables: dict[str, JsonValue] = dict(state.variables)
         for group, paths in found.items():
-            inputs[group] = tuple(self._input(path) for path in paths)
+            inputs[group] = tuple(self.desk.input_of(path) for path in paths)
             variables[f"{group}_content"] = f"the document {', '.join(paths)}" if paths else ""
         return state.model_copy(update={"inputs": inputs, "variables": variables})
 
     def _load(self, state: RunState, path: str) -> RunState:
-        paths = self._matching(path)
+        paths = self.desk.matching(path)
         if paths and not any(file.path in paths for files in state.inputs.values() for file in files):
-            inputs = {**state.inputs, f"file {path}": tuple(self._input(one) for one in paths[:20])}
+            inputs = {**state.inputs, f"file {path}": tuple(self.desk.input_of(one) for one in paths[:20])}
             state = state.model_copy(update={"inputs": inputs})
         told = list(state.told)
         if told and told[-1].kind == "action":  # reading is done: it need not be asked of a model
@@ -246,7 +212,7 @@ class Machine:
         if not checklist:
             return state
         documents = [
-            prompts.Source(self.path_of(state, key) or key, self._composed(state, key)) for key in state.drafts
+            prompts.Source(self.desk.path_of(state, key) or key, self.desk.composed(state, key)) for key in state.drafts
         ]
         request = prompts.checklist_request(self._setting(state), checklist, documents)
         state, reply = self._complete(state, request)
@@ -261,7 +227,9 @@ class Machine:
             text = "\n".join(
                 [f"# Validation of {self.program.workflow.name}", "", f"Passed: {passed}/{len(checks)}", "", *lines]
             )
-            state = self._file(state, f"{self._folder(state)}/validation-report-{state.today or 'latest'}.md", text)
+            state = self.desk.write_file(
+                state, f"{self.desk.folder(state)}/validation-report-{state.today or 'latest'}.md", text
+            )
         return state
 
     def _fill_leftovers(self, state: RunState) -> RunState:
@@ -271,122 +239,16 @@ class Machine:
         names = drafts.open_placeholders(draft, state.known())
         for start in range(0, len(names), REMAINING_AT_ONCE):
             asked = names[start : start + REMAINING_AT_ONCE]
-            request = prompts.leftovers_request(self._setting(state), state, asked, self._composed(state, OWN))
+            request = prompts.leftovers_request(self._setting(state), state, asked, self.desk.composed(state, OWN))
             state, reply = self._complete(state, request)
             for name, text in parsed(reply, request).items():
                 if name in asked and str(text).strip():
-                    state = self._put(state, OWN, name, str(text))
+                    state = self.desk.put(state, OWN, name, str(text))
         missing = drafts.compose(state.drafts[OWN], state.known(), final=True).missing
         if missing:
-            note = f"Nothing filled {', '.join(missing)} in {self.path_of(state, OWN)}."
+            note = f"Nothing filled {', '.join(missing)} in {self.desk.path_of(state, OWN)}."
             state = state.model_copy(update={"open_questions": (*state.open_questions, note)})
-        return self._saved(state, OWN)
-
-    # -- documents
-
-    def path_of(self, state: RunState, key: str) -> str:
-        """The path of a draft, relative to the project; "" for a workflow without a document."""
-        workflow = self.program.workflow
-        name = key or str(state.variables.get("default_output_file") or output_of(workflow))
-        if not name and workflow.kind != "xml":
-            name = f"{self._folder(state)}/{slug(workflow.name).replace('_', '-')}.md"
-        name = fill_names(fill_names(name, state.known()), state.known())
-        name = re.sub(r"\{\{?\s*([\w.\-]+)\s*\}?\}", lambda found: found[1].replace("_", "-"), name)
-        return relative(name)
-
-    def save(self, state: RunState, key: str) -> bool:
-        """Write a draft as it stands, unless it has no path or stands there already; False if it may not be written."""
-        path = self.path_of(state, key)
-        text = self._composed(state, key)
-        try:
-            if path and self.ports.documents.read(path) != text:
-                self.ports.documents.write(path, text)
-        except UnsafePath:
-            return False
-        return True
-
-    def _saved(self, state: RunState, key: str) -> RunState:
-        """The state once a draft has been written, or has been noted as one that may not be."""
-        note = f"{self.path_of(state, key)} may not be written: it leaves the project or is protected."
-        if self.save(state, key) or note in state.open_questions:
-            return state
-        return state.model_copy(update={"open_questions": (*state.open_questions, note)})
-
-    def _composed(self, state: RunState, key: str) -> str:
-        draft = state.drafts.get(key) or Draft(template=self.program.workflow.template if key == OWN else "")
-        return drafts.compose(
-            draft, state.variables, final=state.status == "complete", head=self._head(state, key)
-        ).text
-
-    def _head(self, state: RunState, key: str) -> dict[str, object]:
-        """What the frontmatter of a document written by step files says about their progress."""
-        if key != OWN or self.program.workflow.kind != "steps" or not state.completed:
-            return {}
-        read = dict.fromkeys(file.path for files in state.inputs.values() for file in files)
-        return {"stepsCompleted": list(state.completed), "inputDocuments": list(read)}
-
-    def adopt(self, state: RunState) -> RunState:
-        """The state with a document of step files taken over where an earlier session left it."""
-        path = self.path_of(state, OWN)
-        text = self.ports.documents.read(path) if path and self.program.workflow.kind == "steps" else None
-        done = steps_completed(text or "", self.program.workflow.steps)
-        if not text or not done:
-            return state
-        following = next_after(done, self.program.workflow.steps)
-        if following is None:
-            return state.end("complete", f"{path} is complete already")
-        at = self.program.starts[following]
-        return state.model_copy(update={"drafts": {OWN: Draft(base=text)}, "completed": done, "at": at})
-
-    def _put(self, state: RunState, key: str, name: str, text: str) -> RunState:
-        draft = state.drafts.get(key) or Draft(template=self.program.workflow.template if key == OWN else "")
-        assumed = tuple(
-            Assumption(question="", answer=found, step=self._step(state)) for found in _ASSUMED.findall(text)
-        )
-        return state.model_copy(
-            update={
-                "drafts": {**state.drafts, key: drafts.put(draft, name, text)},
-                "assumptions": (*state.assumptions, *(a for a in assumed if a not in state.assumptions)),
-                "open_questions": tuple(dict.fromkeys((*state.open_questions, *_OPEN.findall(text)))),
-            }
-        )
-
-    def _key(self, state: RunState, file: str) -> str:
-        path = relative(file) if file else ""
-        return OWN if not path or path == self.path_of(state, OWN) or "{" in path else path
-
-    def _section_key(self, state: RunState, section: str) -> str:
-        """The section's name; within a for-each, one of its own for each item."""
-        if not state.loops:
-            return section
-        return f"{section} {' '.join(str(loop.items[loop.index])[:40] for loop in state.loops)}"
-
-    def _input(self, path: str) -> InputFile:
-        text = self.ports.documents.read(path) or ""
-        return InputFile(path=path, sha256=hashlib.sha256(text.encode()).hexdigest())
-
-    def _matching(self, path: str) -> list[str]:
-        documents = self.ports.documents
-        path = relative(path)
-        if "*" not in path and documents.read(path) is not None:
-            return [path]
-        return documents.glob([path] if "/" in path else [path, f"**/{path}"])
-
-    def _exists(self, path: str) -> bool | None:
-        path = relative(path)
-        if not path or "{" in path:
-            return None
-        try:
-            return self.ports.documents.exists(path) if "*" not in path and "/" in path else bool(self._matching(path))
-        except UnsafePath:
-            return None
-
-    def _folder(self, state: RunState) -> str:
-        folder = state.variables.get("output_folder") or self.ports.config.settings.planning_folder
-        return relative(str(folder))
-
-    def _allowed(self, state: RunState, path: str) -> bool:
-        return not path.startswith("../") and any(path.startswith(f"{folder}/") for folder in state.folders)
+        return self.desk.saved(state, OWN)
 
     # -- what requests share
 
@@ -415,13 +277,13 @@ class Machine:
 
     def _world(self) -> World:
         return World(
-            exists=self._exists,
+            exists=self.desk.exists,
             optional_steps=self.options.optional_steps,
             max_step_visits=self.options.max_step_visits,
         )
 
     def _step(self, state: RunState) -> str:
-        return sequencer.step_name(self.program, self.program.step_at(state.at))
+        return step_name(self.program, self.program.step_at(state.at))
 
     def _complete(self, state: RunState, request: ModelRequest) -> tuple[RunState, ModelReply]:
         reply = self.ports.models.complete(request)

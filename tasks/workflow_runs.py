@@ -17,7 +17,7 @@ from ..domain.discovery import discover
 from ..domain.run_state import ENDED, Outcome, RunState
 from .ports import Ports, ports_for
 from .workflow_begin import initial_state
-from .workflow_machine import OWN
+from .workflow_desk import OWN
 from .workflow_steps import RunRef, found, machine_of
 
 
@@ -60,8 +60,8 @@ def close_run(run: RunRef, opened: OpenRun, outcome: Outcome) -> None:
 
 def outcome_of(run: RunRef, state: RunState) -> Outcome:
     """The headless result of a run."""
-    machine = machine_of(run)
-    paths = [machine.path_of(state, key) for key in state.drafts]
+    desk = machine_of(run).desk
+    paths = [desk.path_of(state, key) for key in state.drafts]
     failed = [item for item, verdict in state.checks.items() if verdict == "FAIL"]
     status, reason = (state.status, state.reason) if state.status in ENDED else ("blocked", state.reason)
     if state.status == "waiting" and state.question:
@@ -96,7 +96,7 @@ def _world(ports: Ports, run: RunRef, inputs: dict[str, str], own: set[str]) -> 
     """The digest of all documents that the workflow's input patterns find, its own left out."""
     it = found(run)
     state = initial_state(ports, it, inputs, "")
-    own = own | {machine_of(run).path_of(state, OWN)}
+    own = own | {machine_of(run).desk.path_of(state, OWN)}
     groups = discover(it.workflow.input_patterns, state.known(), ports.documents.glob, ports.documents.read)
     paths = sorted({path for group in groups.values() for path in group} - own)
     return _digest(*(f"{path}\0{ports.documents.read(path)}" for path in paths))

@@ -14,9 +14,9 @@ from typing import Any
 from prefect import task
 from prefect.context import TaskRunContext
 
-from ..domain import sequencer
 from ..domain.model_calls import Value
 from ..domain.ports import ProjectRef
+from ..domain.program import step_name
 from ..domain.run_state import RunState
 from .library import Opened, opened
 from .ports import ports_for
@@ -60,7 +60,7 @@ def begin_workflow(run: RunRef, inputs: dict[str, str], world: str, label: str) 
     """The state in which a run begins; `world` tells beginnings apart that found other documents."""
     today = datetime.now(UTC).date().isoformat()
     state = initial_state(ports_for(run.project), found(run), inputs, today, world)
-    return machine_of(run).adopt(state).model_dump_json()
+    return machine_of(run).desk.adopt(state).model_dump_json()
 
 
 @task(
@@ -84,9 +84,9 @@ def finish_workflow(run: RunRef, state: str, label: str) -> str:
 def settle(run: RunRef, state: RunState) -> None:
     """Make the project's documents hold what the state says, whether its steps ran now or were found again."""
     documents = ports_for(run.project).documents
-    machine = machine_of(run)
+    desk = machine_of(run).desk
     for key in state.drafts:
-        machine.save(state, key)
+        desk.save(state, key)
     for path, text in state.files.items():
         if documents.read(path) != text:
             documents.write(path, text)
@@ -95,7 +95,7 @@ def settle(run: RunRef, state: RunState) -> None:
 def label_of(run: RunRef, state: RunState | None = None, what: str = "") -> str:
     """What a task run is called: "john · prd · step 2 functional requirements"."""
     it = found(run)
-    step = sequencer.step_name(it.program, it.program.step_at(state.at)) if state else what
+    step = step_name(it.program, it.program.step_at(state.at)) if state else what
     return f"{it.persona.id} · {it.workflow.name} · {step or 'end'}"
 
 

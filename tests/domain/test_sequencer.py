@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storyloom.domain import sequencer
-from storyloom.domain.program import compile_workflow
+from storyloom.domain import outcomes, sequencer
+from storyloom.domain.compiler import compile_workflow
+from storyloom.domain.needs import Ask, Discover, Judge, Load, StepDone, Validate, Work, World, Write
 from storyloom.domain.run_state import RunState
-from storyloom.domain.sequencer import Ask, Discover, Judge, Load, StepDone, Validate, Work, World, Write
 from storyloom.domain.workflow_reader import read_workflow
 
 
@@ -42,20 +42,20 @@ class Drive:
         match need:
             case Judge(condition=condition):
                 self.needs.append(f"judge {condition}")
-                self.state = sequencer.judged(p, s, condition in self.held, "scripted")
+                self.state = outcomes.judged(p, s, condition in self.held, "scripted")
             case Ask(question=question):
                 self.needs.append(f"ask {question}")
-                self.state = sequencer.answered(p, s, self.answers.get(question, "n"), assumed=True)
+                self.state = outcomes.answered(p, s, self.answers.get(question, "n"), assumed=True)
             case Write(section=section):
                 told = "; ".join(t.text for t in s.told if t.kind == "action")
                 self.needs.append(f"write {section}" + (f" ({told})" if told else ""))
-                self.state = sequencer.written(p, s, section)
+                self.state = outcomes.written(p, s, section)
             case Work():
                 self.needs.append("work " + "; ".join(t.text for t in s.told if t.kind == "action"))
-                self.state = sequencer.worked(s, "done", need.step)
+                self.state = outcomes.worked(s, "done", need.step)
             case Discover() | Validate():
                 self.needs.append(type(need).__name__.lower())
-                self.state = sequencer.moved_on(s)
+                self.state = outcomes.moved_on(s)
             case Load(path=path):
                 self.needs.append(f"load {path}")
                 self.state = s.model_copy(update={"told": s.told[:-1]})
@@ -255,10 +255,10 @@ def test_a_called_workflow_stops_the_step_and_its_results_come_back():
     run = Drive(text)
     assert (run.state.status, run.state.call.workflow) == ("calling", "{project-root}/x/status/workflow.yaml")
     assert run.state.call.inputs == {"mode": "data"}
-    run.state = sequencer.returned(run.state, {"found": 3}, "it ended complete")
+    run.state = outcomes.returned(run.state, {"found": 3}, "it ended complete")
     run.step()
     assert run.needs == ["work after 3"]
-    assert sequencer.returned(run.state, {}, "x", stop="it is blocked").status == "blocked"
+    assert outcomes.returned(run.state, {}, "x", stop="it is blocked").status == "blocked"
 
 
 def test_elicitation_is_skipped_and_validation_asked_for():

@@ -47,7 +47,7 @@ class World:
     def begin(self, name, inputs=None, options=None):
         it = open_workflow(self.ports, name)
         machine = Machine(self.ports, it.program, it.persona, options or RunOptions())
-        return machine, machine.adopt(initial_state(self.ports, it, inputs or {}, "2026-01-31"))
+        return machine, machine.desk.adopt(initial_state(self.ports, it, inputs or {}, "2026-01-31"))
 
     def run(self, name="w", inputs=None, options=None):
         machine, state = self.begin(name, inputs, options)
