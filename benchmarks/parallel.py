@@ -40,7 +40,8 @@ def run(folder: Path, options: argparse.Namespace) -> int:
     complete, serial = True, 0.0
     print(f"{options.stories} stories, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
     print(
-        f"{'lanes':>5} {'seconds':>8} {'speed-up':>9} {'of width':>9} {'bound':>6}  dispatch p95  lane wait p95  own/story"
+        f"{'lanes':>5} {'seconds':>8} {'speed-up':>9} {'of width':>9} {'bound':>6}"
+        "  dispatch p95  lane wait p95  own/story"
     )
     for lanes in options.lanes:
         repository = make_repository(folder / f"project-{lanes}", tasks, lanes=lanes)

@@ -18,7 +18,7 @@ VARIABLES = {
     "installed_path": "{project_root}/{bmad_folder}/bmm/x",
 }
 CONFIG = {"output_folder": "{project-root}/out", "artifacts": "{project-root}/art", "user_name": "Ada", "a": {"b": "c"}}
-SYSTEM = {"project-root": "/work/p", "bmad_folder": "_bmad", "date": "2026-01-02"}
+SYSTEM = {"project-root": "/srv/p", "bmad_folder": "_bmad", "date": "2026-01-02"}
 RESOLVER = Resolver(VARIABLES, CONFIG, SYSTEM)
 
 
@@ -29,15 +29,15 @@ def text(template, resolver=RESOLVER, **more):
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("{output_folder}/a.md", "/work/p/out/a.md"),
-        ("{{output_folder}}/a.md", "/work/p/out/a.md"),
-        ("{stories}", "/work/p/art/stories"),
-        ("{config_source}:artifacts/{{user_name}}.md", "/work/p/art/Ada.md"),
+        ("{output_folder}/a.md", "/srv/p/out/a.md"),
+        ("{{output_folder}}/a.md", "/srv/p/out/a.md"),
+        ("{stories}", "/srv/p/art/stories"),
+        ("{config_source}:artifacts/{{user_name}}.md", "/srv/p/art/Ada.md"),
         ("{config_source}:user_name.", "Ada."),
-        ("{brace}", "/work/p/art/x"),
+        ("{brace}", "/srv/p/art/x"),
         ("{date} {{ date }}", "2026-01-02 2026-01-02"),
-        ("{installed_path}", "/work/p/_bmad/bmm/x"),
-        ("{installed-path}", "/work/p/_bmad/bmm/x"),
+        ("{installed_path}", "/srv/p/_bmad/bmm/x"),
+        ("{installed-path}", "/srv/p/_bmad/bmm/x"),
         ("{names}", "Ada, B"),
         ("{flag}", "true"),
         ("{{nested.deep}}", "Ada!"),
@@ -82,9 +82,9 @@ def test_aliases_are_other_names_of_one_value():
 
 
 def test_of_alternatives_the_first_that_exists_is_taken_else_the_first():
-    assert text("{status}") == "/work/p/art/stories/s.yaml"
-    assert text("{status}", exists=lambda path: path == "/work/p/out/s.yaml") == "/work/p/out/s.yaml"
-    assert text("{status}", exists=lambda path: False) == "/work/p/art/stories/s.yaml"
+    assert text("{status}") == "/srv/p/art/stories/s.yaml"
+    assert text("{status}", exists=lambda path: path == "/srv/p/out/s.yaml") == "/srv/p/out/s.yaml"
+    assert text("{status}", exists=lambda path: False) == "/srv/p/art/stories/s.yaml"
     assert text("a || b") == "a || b", "only values of variables hold alternatives"
 
 
@@ -94,7 +94,7 @@ def test_values_keep_their_shape():
     assert RESOLVER.value("flag") is True
     assert RESOLVER.value("story_key") is None
     assert RESOLVER.value("title") == ""
-    assert RESOLVER.value("status", exists=lambda path: "out" in path) == "/work/p/out/s.yaml"
+    assert RESOLVER.value("status", exists=lambda path: "out" in path) == "/srv/p/out/s.yaml"
 
 
 def test_names_that_stand_for_themselves_are_left_and_reported():
@@ -124,7 +124,7 @@ def test_any_text_resolves_and_ends(template, variables):
     [("{output_folder}/a/../b.md", "out/b.md"), ("docs//x.md", "docs/x.md"), ("./x", "x"), ("{project-root}", ".")],
 )
 def test_paths_in_the_project_are_relative_and_normalised(path, clean):
-    assert RESOLVER.path(path, "/work/p") == clean
+    assert RESOLVER.path(path, "/srv/p") == clean
 
 
 @pytest.mark.parametrize(
@@ -132,15 +132,15 @@ def test_paths_in_the_project_are_relative_and_normalised(path, clean):
 )
 def test_paths_out_of_the_project_are_refused(path):
     with pytest.raises(UnsafePath):
-        RESOLVER.path(path, "/work/p")
+        RESOLVER.path(path, "/srv/p")
 
 
 @pytest.mark.parametrize("path", ["https://example.org/t.md", "file:///etc/passwd", "{unknown}/x", "{{unknown}}"])
 def test_addresses_and_open_names_are_no_paths(path):
     with pytest.raises(DocumentError):
-        RESOLVER.path(path, "/work/p")
+        RESOLVER.path(path, "/srv/p")
 
 
 def test_a_sister_folder_with_the_same_beginning_is_outside():
     with pytest.raises(UnsafePath):
-        inside("/work/pp/x", "/work/p")
+        inside("/srv/pp/x", "/srv/p")
