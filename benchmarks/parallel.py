@@ -39,10 +39,7 @@ def run(folder: Path, options: argparse.Namespace) -> int:
     tasks = independent(options.stories)
     complete, serial = True, 0.0
     print(f"{options.stories} stories, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
-    print(
-        f"{'lanes':>5} {'seconds':>8} {'speed-up':>9} {'of width':>9} {'bound':>6}"
-        "  dispatch p95  lane wait p95  own/story"
-    )
+    print("lanes   seconds  speed-up  of width  bound  dispatch p95  lane wait p95  own/story")
     for lanes in options.lanes:
         repository = make_repository(folder / f"project-{lanes}", tasks, lanes=lanes)
         route = ScriptedRoute(Script(tasks), latency_s=options.latency, spread_s=options.spread)
@@ -57,9 +54,9 @@ def run(folder: Path, options: argparse.Namespace) -> int:
         bound = serial / max(model / lanes, (serial - model) / (os.cpu_count() or 1))
         speedup = serial / began.seconds
         print(
-            f"{lanes:>5} {began.seconds:>8.1f} {speedup:>9.2f} {speedup / lanes:>9.2f} {min(bound, lanes):>6.2f}"
-            f" {1000 * percentile(gaps, 0.95):>12.0f} ms {1000 * percentile(waits, 0.95):>12.0f} ms"
-            f" {1000 * percentile(own, 0.5):>8.0f} ms"
+            f"{lanes:>5} {began.seconds:>9.1f} {speedup:>9.2f} {speedup / lanes:>9.2f} {min(bound, lanes):>6.2f}"
+            f" {1000 * percentile(gaps, 0.95):>10.0f} ms {1000 * percentile(waits, 0.95):>11.0f} ms"
+            f" {1000 * percentile(own, 0.5):>7.0f} ms"
         )
         if lanes == options.lanes[-1] or options.parts:
             print("\n".join(pipeline.show_parts(began.watch, STEPS)))

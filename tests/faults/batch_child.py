@@ -1,0 +1,131 @@
+"""What is killed: a process that imports everything once, then forks a fresh orchestrator for each line on its input.
+
+A line is {"folder": …, "base_url": …, "kill_at": N}. The orchestrator counts the boundaries of all effects (before and
+after each one) in `folder/boundaries` and kills itself with SIGKILL at number `kill_at`, 0 for never. The answer is its
+exit status, -9 when it was killed. The product knows nothing of this: its ports' methods are wrapped here.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from storyloom.blocks import git as git_module
+from storyloom.blocks.call_journal import CallJournal
+from storyloom.blocks.git_workspace import GitWorkspace
+from storyloom.blocks.openai_route import OpenAIRoute
+from storyloom.blocks.shelf import FileShelf
+from storyloom.blocks.spool import Spool
+from storyloom.blocks.unsandboxed import UnsandboxedRunner
+from storyloom.deployments.composition import compose
+from storyloom.deployments.environment import Environment
+from storyloom.deployments.reaper import end_orphans
+from storyloom.domain.ports import ProjectRef
+from storyloom.domain.wire import Endpoint
+from storyloom.flows.implementation import implementation
+from storyloom.tasks.ports import Ports, ports_for, use
+
+EFFECTS: tuple[tuple[type, tuple[str, ...]], ...] = (
+    (OpenAIRoute, ("send",)),
+    (CallJournal, ("begin", "end")),
+    (GitWorkspace, ("open", "checkpoint", "rebase", "merge", "commit_files", "abandon")),
+    (UnsandboxedRunner, ("run",)),
+    (FileShelf, ("put", "put_new")),
+    (Spool, ("record",)),
+)
+FINE = ("update-ref", "commit-tree", "worktree")  # git commands inside of those that are boundaries too
+
+
+class Boundaries:
+    """Counts what happens, and ends the process at the chosen number."""
+
+    def __init__(self, log: Path, kill_at: int) -> None:
+        self._log, self._kill_at, self._count = log.open("a"), kill_at, 0
+        self._lock = threading.Lock()
+
+    def passed(self, name: str) -> None:
+        with self._lock:
+            self._count += 1
+            self._log.write(name + "\n")
+            self._log.flush()
+            if self._count == self._kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            self.passed(f"before {name}")
+            result = function(*args, **kwargs)
+            self.passed(f"after {name}")
+            return result
+
+        return wrapped
+
+
+def place(boundaries: Boundaries) -> None:
+    for kind, names in EFFECTS:
+        for name in names:
+            setattr(kind, name, boundaries.around(f"{kind.__name__}.{name}", getattr(kind, name)))
+    run = git_module.Git.run
+
+    def fine(self: Any, *arguments: str, **more: Any) -> Any:
+        if arguments[0] not in FINE or arguments[1:2] == ("list",):
+            return run(self, *arguments, **more)
+        return boundaries.around(f"git {arguments[0]}", functools.partial(run, self))(*arguments, **more)
+
+    git_module.Git.run = fine  # type: ignore[method-assign, assignment]
+
+
+def orchestrate(job: dict[str, Any]) -> bool:
+    """One run of the batch, as the command line would start it; whether all stories are done."""
+    folder = Path(job["folder"])
+    place(Boundaries(folder / "boundaries", job["kill_at"]))
+    environment = Environment(home=folder / "home", keys={"openai": "none"}, mode="rehearsal")
+    routes = {"*": OpenAIRoute(Endpoint(api_key="none", base_url=job["base_url"]))}  # type: ignore[arg-type]
+
+    def factory(project: ProjectRef) -> Ports:
+        return compose(project, environment, routes)
+
+    project = ProjectRef(repository=str(folder / "project"))
+    with use(factory), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        end_orphans(project)
+        ports = ports_for(project)
+        with ports.lease(), ports.lane():
+            ports.workspace.recover()
+        with ports.lease():
+            report = implementation(project)
+    (folder / "report").write_text(report.model_dump_json(indent=1))
+    return report.status in ("done", "already_done")
+
+
+def main() -> None:
+    print("ready", flush=True)
+    for line in sys.stdin:
+        began = time.monotonic()
+        child = os.fork()
+        if not child:
+            status = 3
+            try:
+                status = 0 if orchestrate(json.loads(line)) else 2
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        _, raw = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(raw)
+        print(json.dumps({"code": code, "seconds": round(time.monotonic() - began, 1)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
