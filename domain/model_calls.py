@@ -72,6 +72,7 @@ class ModelRequest(Value):
     persona: str
     model: str
     system: str
+    cache_system: bool = False  # the system text is stable and long: worth a prompt-cache mark of its own
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     schema_name: str = ""
@@ -84,7 +85,7 @@ class ModelRequest(Value):
 
     def content_key(self) -> str:
         """The sha256 hex digest of all that can change the answer: everything but tags, deadline and cache marks."""
-        body = self.model_dump(mode="json", exclude={"tags", "deadline_s"})
+        body = self.model_dump(mode="json", exclude={"tags", "deadline_s", "cache_system"})
         for message in body["messages"]:
             message.pop("cache", None)
         return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -19,6 +19,8 @@ from .model_calls import CallTags, Message, ModelRequest
 from .run_state import RunState, Told
 
 CHARACTERS_PER_TOKEN = 4
+WORTH_CACHING = 6_000  # characters of a system prompt, above every provider's least prefix
+SECTION_TOKENS, REPORT_TOKENS, SKILL_TOKENS = 16_000, 16_000, 32_000
 MAX_SHOWN = 2_000  # characters of one remark or answer in a prompt
 
 
@@ -164,7 +166,15 @@ def section_request(
         "Answer with the text of this section only, in Markdown, without repeating its heading and without remarks "
         "about your work. " + MARKS,
     ]
-    return _request(setting, f"{setting.workflow} · {section}", parts, "work", "standard")
+    subject = f"{setting.workflow} · {section}"
+    return _request(setting, subject, parts, "work", "standard", max_output_tokens=SECTION_TOKENS)
+
+
+def go_on(request: ModelRequest, so_far: str) -> ModelRequest:
+    """Ask for the rest of a text that ended at its limit."""
+    more = "That was cut off. Go on exactly where it stopped, without repeating anything and without a remark."
+    messages = (*request.messages, Message(role="assistant", content=so_far), Message(role="user", content=more))
+    return request.model_copy(update={"messages": messages})
 
 
 def judge_request(setting: Setting, state: RunState, condition: str, step: str) -> ModelRequest:
@@ -227,8 +237,8 @@ def work_request(
     ]
     subject = f"{setting.workflow} · step {number}"
     if skill:
-        return _request(setting, subject, parts, "work", "heavy", "headless", HEADLESS, max_output_tokens=32_000)
-    return _request(setting, subject, parts, "work", "standard", "report", REPORT)
+        return _request(setting, subject, parts, "work", "heavy", "headless", HEADLESS, max_output_tokens=SKILL_TOKENS)
+    return _request(setting, subject, parts, "work", "standard", "report", REPORT, REPORT_TOKENS)
 
 
 def leftovers_request(setting: Setting, state: RunState, names: Sequence[str], document: str) -> ModelRequest:
@@ -266,11 +276,13 @@ def _request(
     max_output_tokens: int = 8192,
 ) -> ModelRequest:
     text = "\n\n".join([f"# {subject}", *(part for part in parts if part)])
+    system = _system(setting)
     return ModelRequest(
         purpose=purpose,
         persona=setting.persona.id,
         model=model,
-        system=_system(setting),
+        system=system,
+        cache_system=len(system) > WORTH_CACHING,
         messages=(Message(role="user", content=text),),
         schema_name=schema_name,
         schema_=schema,

@@ -36,15 +36,21 @@ def body(request: ModelRequest, model: str, abilities: Abilities) -> dict[str, A
         "max_tokens": request.max_output_tokens,
         "stream": True,
         "messages": messages(request),
-        **({"system": request.system} if request.system else {}),
+        **({"system": _system(request)} if request.system else {}),
         **({"tools": [_tool(t) for t in request.tools]} if request.tools else {}),
         **({"output_config": config} if config else {}),
     }
 
 
+def _system(request: ModelRequest) -> str | list[dict[str, Any]]:
+    text = {"type": "text", "text": request.system}
+    return [{**text, "cache_control": MARK}] if request.cache_system else request.system
+
+
 def messages(request: ModelRequest) -> list[dict[str, Any]]:
     """Messages with roles alternating: tool results and neighbouring user texts share one user message."""
-    marked = [at for at, message in enumerate(request.messages) if message.cache][-MOST_CACHE_MARKS:]
+    most = MOST_CACHE_MARKS - request.cache_system
+    marked = [at for at, message in enumerate(request.messages) if message.cache][-most:]
     turns: list[dict[str, Any]] = []
     for at, message in enumerate(request.messages):
         blocks = _blocks(message)

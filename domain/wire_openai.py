@@ -47,8 +47,12 @@ def body(request: ModelRequest, model: str, abilities: Abilities) -> dict[str, A
 
 def messages(request: ModelRequest, *, cache_marks: bool = False) -> list[dict[str, Any]]:
     """The conversation, system text first."""
-    marked = [at for at, message in enumerate(request.messages) if message.cache][-MOST_CACHE_MARKS:]
-    first = [{"role": "system", "content": request.system}] if request.system else []
+    most = MOST_CACHE_MARKS - request.cache_system
+    marked = [at for at, message in enumerate(request.messages) if message.cache][-most:]
+    system: Any = request.system
+    if cache_marks and request.cache_system:
+        system = [{"type": "text", "text": request.system, "cache_control": {"type": "ephemeral"}}]
+    first = [{"role": "system", "content": system}] if request.system else []
     return first + [_message(m, cache_marks and at in marked) for at, m in enumerate(request.messages)]
 
 

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from ..domain import asking, drafts, needs, outcomes, prompts
 from ..domain.discovery import PLANNING, discover
-from ..domain.errors import ModelBadOutput
+from ..domain.errors import ModelBadOutput, ModelTruncated
 from ..domain.model_calls import CallTags, ModelReply, ModelRequest, Value
 from ..domain.needs import World
 from ..domain.program import Program, step_name
@@ -25,6 +25,9 @@ from ..domain.templates import fill_names
 from ..domain.workflow_plan import REMAINING_AT_ONCE
 from .ports import Ports
 from .workflow_desk import OWN, Desk
+
+MOST_PARTS = 4
+"""Answers that one section may take when each ends at its limit."""
 
 
 class RunOptions(Value):
@@ -135,13 +138,30 @@ class Machine:
         document = self.desk.composed(state, key)
         path = self.desk.path_of(state, key)
         request = prompts.section_request(self._setting(state), state, need.section, self._step(state), path, document)
-        state, reply = self._complete(state, request)
-        text = drafts.tidy(reply.content)
+        state, said = self._whole_text(state, request)
+        text = drafts.tidy(said)
         if not text:
             raise ModelBadOutput(f"The section {need.section!r} came back empty.", remedy="Run the workflow again.")
         state = self.desk.put(state, key, self.desk.section_key(state, need.section), text)
         state = self.desk.saved(state, key)
         return outcomes.written(self.program, state, text)
+
+    def _whole_text(self, state: RunState, request: ModelRequest) -> tuple[RunState, str]:
+        """The text that a request asks for, gone on with where it ended at the limit of one answer."""
+        said = ""
+        for _ in range(MOST_PARTS):
+            try:
+                state, reply = self._complete(state, request)
+                return state, said + reply.content
+            except ModelTruncated as cut:
+                if not cut.answer.strip():
+                    raise
+                said += cut.answer
+                request = prompts.go_on(request, cut.answer)
+        raise ModelTruncated(
+            f"The text of {request.messages[0].content.splitlines()[0]!r} did not end in {MOST_PARTS} answers.",
+            remedy="Split the section in the workflow's instructions.",
+        )
 
     def _work(self, state: RunState, need: needs.Work) -> RunState:
         workflow = self.program.workflow

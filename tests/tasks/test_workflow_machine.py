@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from storyloom.domain.errors import DocumentError, ModelBadOutput, UnsafePath, WorkflowError
+from storyloom.domain.errors import DocumentError, ModelBadOutput, ModelTruncated, UnsafePath, WorkflowError
 from storyloom.domain.fakes import MemoryDocuments, MemoryTexts, ScriptedModels
 from storyloom.domain.model_calls import ModelReply
 from storyloom.domain.ports import ProjectRef
@@ -398,3 +398,32 @@ def test_the_most_calls_of_a_plan_are_those_of_a_run_that_judges_and_asks_everyt
     world = World(files)
     world.run()
     assert planned_calls(world.ports, "w").most == len(world.subjects) == 5
+
+
+def test_a_section_that_ends_at_the_limit_of_an_answer_is_gone_on_with():
+    cuts = ["First, ", "second, "]
+
+    def complete(request):
+        world.models.asked.append(request)
+        if cuts:
+            error = ModelTruncated("cut")
+            error.answer = cuts.pop(0)
+            raise error
+        return ModelReply(content="third.")
+
+    world = World(tagged("<step n='1'><template-output>a</template-output></step>", default_output_file="d.md"))
+    world.models.complete = complete
+    assert world.run().status == "complete"
+    assert world.documents.read("d.md") == "## A\n\nFirst, second, third.\n"
+    assert [message.role for message in world.models.asked[-1].messages] == ["user", "assistant"] * 2 + ["user"]
+    cuts = ["x"] * 9
+    with pytest.raises(ModelTruncated, match="did not end in 4 answers"):
+        world.run()
+
+
+def test_a_long_system_prompt_is_marked_for_the_cache():
+    body = "<step n='1'><action>Load the file docs/long.md</action><template-output>text</template-output></step>"
+    for length, marked in ((10, False), (9_000, True)):
+        world = World(tagged(body), documents={"docs/long.md": "x" * length})
+        world.run()
+        assert world.models.asked[0].cache_system is marked
