@@ -6,11 +6,12 @@ BIN := .venv/bin
 KEEP ?=
 ASK ?=
 FRESH ?=
+UNSANDBOXED ?=
 
 .PHONY: demo test test-fast lint bench serve clean setup dev constraints
 
 demo: setup            ## the whole road on the sample project, offline (KEEP=1 leaves the server up, ASK=1 asks you)
-	$(BIN)/storyloom demo $(if $(KEEP),--keep) $(if $(ASK),--ask) $(if $(FRESH),--fresh)
+	$(BIN)/storyloom demo $(if $(KEEP),--keep) $(if $(ASK),--ask) $(if $(FRESH),--fresh) $(if $(UNSANDBOXED),--unsandboxed)
 
 test: dev              ## all tests; what is missing on this machine is skipped with its reason
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

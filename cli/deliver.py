@@ -26,8 +26,9 @@ from storyloom.deployments.environment import (
 )
 from storyloom.deployments.lane import SharedLease
 from storyloom.deployments.server import drain, prefect_server
-from storyloom.domain.errors import ConfigError, InputError, ModelUnpriced, StorageFull
+from storyloom.domain.errors import ConfigError, InputError, ModelUnpriced, SandboxMissing, StorageFull
 from storyloom.domain.phases import BRIEF, Phase
+from storyloom.domain.phases import until as phases_until
 from storyloom.domain.ports import ProjectRef
 from storyloom.domain.prices import bundled_prices
 from storyloom.domain.settings import ProjectConfig, Settings
@@ -134,6 +135,7 @@ def deliver_here(wish: Wish, *, plan_only: bool = False) -> None:
 
         show_plan(job, as_json=wish.as_json)
         return
+    require_sandbox(job)
     require_free_project(job)
     with running_server(job.environment, wish.port, keep=wish.keep) as url:
         delivery = run_delivery(job, quiet=wish.as_json)
@@ -147,6 +149,25 @@ def deliver_here(wish: Wish, *, plan_only: bool = False) -> None:
     code = {"done": 0, "already_done": 0, "waiting": 3}.get(delivery.status, 2)
     if code:
         raise typer.Exit(code)
+
+
+def require_sandbox(job: Job) -> None:
+    """Refuse before the first paid call when generated code could not be run in the end.
+
+    Raises:
+        SandboxMissing: with what is missing, and the explicit way to go without.
+    """
+    if Phase.IMPLEMENTATION not in phases_until(job.until) or job.config.settings.sandbox == "none":
+        return
+    from storyloom.blocks.sandbox import BubblewrapSandbox
+
+    probe = BubblewrapSandbox().probe()
+    if not probe.ok:
+        remedy = probe.remedy or "Install bubblewrap."
+        raise SandboxMissing(
+            f"Generated code cannot be run safely here: {probe.detail}",
+            remedy=f"{remedy} Or choose --unsandboxed (make demo UNSANDBOXED=1): it is recorded.",
+        )
 
 
 def require_free_project(job: Job) -> None:

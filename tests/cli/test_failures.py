@@ -137,6 +137,28 @@ def test_a_port_in_use_is_refused(repository: Path):
     check_refusal(result, f"Port {port}", "--port")
 
 
+def test_without_a_sandbox_nothing_is_started_and_both_ways_on_are_named(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from storyloom.blocks.sandbox import BubblewrapSandbox
+    from storyloom.cli.deliver import Wish, deliver_here
+    from storyloom.domain.errors import SandboxMissing
+    from storyloom.domain.ports import SandboxProbe
+
+    missing = SandboxProbe(name="bubblewrap", ok=False, detail="bwrap is missing.", remedy="Install bubblewrap.")
+    monkeypatch.setattr(BubblewrapSandbox, "probe", lambda self: missing)
+    for name, value in {
+        "STORYLOOM_HOME": str(tmp_path / "home"),
+        "ANTHROPIC_API_KEY": "x",
+        "OPENAI_API_KEY": "x",
+    }.items():
+        monkeypatch.setenv(name, value)
+    (repository / "brief.md").write_text("An idea.")
+    with pytest.raises(SandboxMissing, match=r"Install bubblewrap\. Or choose --unsandboxed"):
+        deliver_here(Wish(project=repository, brief=repository / "brief.md"))
+    assert not (tmp_path / "home").exists()
+
+
 def test_without_git_the_remedy_is_to_install_it(repository: Path, tmp_path: Path):
     empty = tmp_path / "bin"
     empty.mkdir()
