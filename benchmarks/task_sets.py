@@ -176,13 +176,17 @@ def _humaneval(row: dict[str, Any]) -> Task:
 def _mbpp(row: dict[str, Any]) -> Task:
     name, eol = f"task_{row['task_id']}", "\r\n" if "\r" in row["code"] else "\n"
     said = str(row.get("text") or row.get("prompt"))
+    hidden = re.findall(r"(?m)^def (_\w+)", row["code"])  # a star does not bring these
+    names = ", ".join(["*"] if not hidden else re.findall(r"(?m)^(?:def|class) (\w+)", row["code"]))
     imports = [*row.get("test_imports", ()), row.get("test_setup_code", "").replace("\r\n", "\n")]
     tests = [*row["test_list"], *row.get("challenge_test_list", ())]
     return Task(
         id=str(row["task_id"]),
         title=re.sub(r"^Write an? (?:python )?function to ", "", said)[:70],
         text=said,
-        test="\n".join([f"from solutions.{name} import *", *imports, *(t.replace("\r\n", "\n") for t in tests), ""]),
+        test="\n".join(
+            [f"from solutions.{name} import {names}", *imports, *(t.replace("\r\n", "\n") for t in tests), ""]
+        ),
         solution=(Change(f"solutions/{name}.py", row["code"].rstrip("\r\n ") + eol),),
     )
 
