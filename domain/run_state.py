@@ -104,6 +104,7 @@ class RunState(Value):
     folders: tuple[str, ...] = ()  # below these a model may ask for files to be written
     given: dict[str, JsonValue] = Field(default_factory=dict)  # the inputs of the run
     today: str = ""
+    sample: int = 0  # tells deliberate repetitions apart, so that a model answers anew
     world: str = ""  # the digest of the documents that it began from
     answer: str | None = None
     told: tuple[Told, ...] = ()  # of the step in progress

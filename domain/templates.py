@@ -81,7 +81,15 @@ def render(template: str, values: Mapping[str, object], *, final: bool = False) 
     Blocks whose condition or list is not known stay untouched until the `final` rendering, where they count as false
     and empty and are listed.
     """
+    return _rendered(template, values, final=final, single=False)
+
+
+def _rendered(template: str, values: Mapping[str, object], *, final: bool, single: bool) -> Rendered:
     pieces = _pieces(template)
+    if single:  # only the text as written: a value that holds braces is not looked into
+        for piece in pieces:
+            if piece.kind == "text":
+                piece.source = _SINGLE.sub(lambda found: _shown(_get(values, found[1]), found[0]), piece.source)
     program = _program(tuple(piece.kind for piece in pieces))
     missing: dict[str, bool] = {}
     text = _run(program, pieces, values, missing, final=final)
@@ -105,8 +113,7 @@ def render_strict(template: str, values: Mapping[str, object]) -> str:
 
 def fill_names(text: str, values: Mapping[str, object]) -> str:
     """A text of an instruction with every known `{{name}}` and `{name}` replaced; unknown ones stay verbatim."""
-    text = render(text, values).text
-    return _SINGLE.sub(lambda found: _shown(_get(values, found[1]), found[0]), text)
+    return _rendered(text, values, final=False, single=True).text
 
 
 def _shown(value: object, source: str) -> str:

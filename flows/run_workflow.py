@@ -49,7 +49,7 @@ def run_workflow(
         return Outcome(workflow=it.workflow.name, status="blocked", reason=f"it is called by itself: {chain}")
     run = RunRef(project=project, workflow=workflow, digest=it.digest, options=options or RunOptions())
     opened = open_run(run, inputs or {}, fresh=fresh)
-    state = _state(begin_workflow(run, inputs or {}, opened.world, label_of(run, what="begin")))
+    state = _state(begin_workflow(run, inputs or {}, opened.world, opened.sample, label_of(run, what="begin")))
     for _ in range(MAX_STEPS):
         if state.status in ENDED:
             break

@@ -306,7 +306,7 @@ class Machine:
         return step_name(self.program, self.program.step_at(state.at))
 
     def _complete(self, state: RunState, request: ModelRequest) -> tuple[RunState, ModelReply]:
-        reply = self.ports.models.complete(request)
+        reply = self.ports.models.complete(request.model_copy(update={"sample": state.sample}))
         return state.model_copy(update={"model_calls": state.model_calls + 1}), reply
 
 

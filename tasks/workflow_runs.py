@@ -1,8 +1,9 @@
 """Does a run of a workflow begin, go on, or repeat one that has ended, and how did it end?
 
 The shelf keeps, for each workflow and its inputs, which documents its run began from and which ones it wrote. An
-interrupted run goes on from the same beginning. An ended one is repeated (its results are found again) unless a
-document that it read or wrote has changed since, in which case it begins anew from what is there now.
+interrupted run goes on from the same beginning. A complete one is repeated (its results are found again) unless a
+document that it read or wrote has changed since, in which case it begins anew from what is there now, as does one that
+ended blocked or partial.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from ..domain.discovery import discover
+from ..domain.model_calls import Value
 from ..domain.run_state import ENDED, Outcome, RunState
 from .ports import Ports, ports_for
 from .workflow_begin import initial_state
@@ -21,41 +24,57 @@ from .workflow_desk import OWN
 from .workflow_steps import RunRef, found, machine_of
 
 
+class KeptRun(Value):
+    """What the shelf keeps of a run. `samples` counts how often it was begun afresh, for other answers."""
+
+    world: str
+    status: Literal["running", "complete", "partial", "blocked"] = "running"
+    generation: int = 0
+    samples: int = 0
+    written: dict[str, str] = Field(default_factory=dict)  # path to digest
+
+
 @dataclass(frozen=True)
 class OpenRun:
-    """A run under way: its name on the shelf, and the digest of the documents that it began from."""
+    """A run under way: its name on the shelf, the digest of the documents that it began from, and its sample."""
 
     name: str
     world: str
+    sample: int
 
 
 def open_run(run: RunRef, inputs: dict[str, str], *, fresh: bool = False) -> OpenRun:
-    """The run to go on with, or a new one."""
+    """The run to go on with, or a new one.
+
+    A run that ended complete is repeated as long as nothing changed; one that ended otherwise is tried again.
+    """
     ports = ports_for(run.project)
     name = f"workflow-{_digest(run.digest, json.dumps(inputs, sort_keys=True))[:24]}"
-    kept = json.loads((ports.shelf.get(name) if ports.shelf else None) or "{}")
-    now = _world(ports, run, inputs, set(kept.get("written", {})))
-    if kept and not kept["done"] and not fresh:
-        return OpenRun(name, kept["world"])
-    generation = int(kept.get("generation", 0))
-    if kept and (fresh or _changed(ports, kept.get("written", {}))):
-        generation += 1
+    text = ports.shelf.get(name) if ports.shelf else None
+    kept = KeptRun.model_validate_json(text) if text else None
+    if kept and kept.status == "running" and not fresh:
+        return OpenRun(name, kept.world, kept.samples)
+    now = _world(ports, run, inputs, set(kept.written) if kept else set())
+    again = kept is not None and (fresh or kept.status != "complete" or _changed(ports, kept.written))
+    generation = (kept.generation if kept else 0) + again
+    samples = (kept.samples if kept else 0) + (fresh and kept is not None)
     world = f"{generation} {now}"
-    if kept and kept["world"] == world:
-        return OpenRun(name, world)
-    if ports.shelf:
-        ports.shelf.put(name, json.dumps({"world": world, "done": False, "generation": generation, "written": {}}))
-    return OpenRun(name, world)
+    if ports.shelf and not (kept and kept.world == world):
+        fresh_run = KeptRun(world=world, generation=generation, samples=samples)
+        ports.shelf.put(name, fresh_run.model_dump_json())
+    return OpenRun(name, world, samples)
 
 
 def close_run(run: RunRef, opened: OpenRun, outcome: Outcome) -> None:
-    """Note that the run has ended, and what it wrote; one that waits for a person stays open."""
+    """Note how the run has ended, and what it wrote; one that waits for a person stays open."""
     ports = ports_for(run.project)
     if not ports.shelf or outcome.question:
         return
-    kept = json.loads(ports.shelf.get(opened.name) or "{}")
+    text = ports.shelf.get(opened.name)
+    kept = KeptRun.model_validate_json(text) if text else KeptRun(world=opened.world)
     written = {path: _digest(ports.documents.read(path) or "") for path in outcome.artefacts}
-    ports.shelf.put(opened.name, json.dumps({**kept, "world": opened.world, "done": True, "written": written}))
+    kept = kept.model_copy(update={"world": opened.world, "status": outcome.status, "written": written})
+    ports.shelf.put(opened.name, kept.model_dump_json())
 
 
 def outcome_of(run: RunRef, state: RunState) -> Outcome:

@@ -56,10 +56,11 @@ def _plain(value: Any) -> Any:
     name="begin-workflow", task_run_name="{label}", cache_key_fn=content_key, persist_result=True,
     retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=may_pass,
 )  # fmt: skip
-def begin_workflow(run: RunRef, inputs: dict[str, str], world: str, label: str) -> str:
+def begin_workflow(run: RunRef, inputs: dict[str, str], world: str, sample: int, label: str) -> str:
     """The state in which a run begins; `world` tells beginnings apart that found other documents."""
     today = datetime.now(UTC).date().isoformat()
     state = initial_state(ports_for(run.project), found(run), inputs, today, world)
+    state = state.model_copy(update={"sample": sample})
     return machine_of(run).desk.adopt(state).model_dump_json()
 
 

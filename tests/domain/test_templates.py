@@ -74,6 +74,10 @@ def test_single_braces_are_filled_only_when_known():
     )
 
 
+def test_a_value_in_an_instruction_is_not_looked_into():
+    assert fill_names("{{a}} {b} {a}", {"a": "{b} {{b}}", "b": "B"}) == "{b} {{b}} B {b} {{b}}"
+
+
 def test_placeholders_inside_blocks_are_not_sections():
     assert placeholders("{{a}} {{#each l}}{{b}}{{/each}} {{a}} {{c}}") == ("a", "c")
 

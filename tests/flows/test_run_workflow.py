@@ -238,6 +238,27 @@ def test_a_changed_document_begins_a_new_run_and_fresh_does_too(tmp_path):
     assert len(world.models.asked) + len(world.models.repeated) > calls
 
 
+def test_a_run_that_ended_blocked_is_tried_again_and_a_fresh_one_asks_anew(tmp_path):
+    files = {**QUESTION, "workflows/q/i.md": QUESTION["workflows/q/i.md"].replace(
+        "<action>Think</action>", "<check if='it is too early'><action>HALT: too early</action></check>"
+    )}  # fmt: skip
+    early = [True]
+
+    def answer(request):
+        if request.schema_name == "verdict":
+            return json.dumps({"holds": early[0], "reason": ""})
+        return scripted(request)
+
+    world = World(tmp_path, MemoryTexts(files), answer=answer)
+    assert world.run("q", {"tone": "dry"}).reason == "too early"
+    early[0] = False
+    world.models._journal.clear()  # what the model would say has changed
+    assert world.run("q", {"tone": "dry"}).status == "complete"
+    asked = len(world.models.asked)
+    assert world.run("q", {"tone": "dry"}, fresh=True).status == "complete"
+    assert [request.sample for request in world.models.asked[asked:]] == [1, 1]
+
+
 def test_a_document_that_was_lost_is_written_again_without_a_call(tmp_path):
     world = World(tmp_path, MemoryTexts(QUESTION))
     first = world.run("q", {"tone": "dry"})
