@@ -8,8 +8,7 @@ kept in whole picodollars. The scopes of a reservation are fixed when it is made
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -19,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storyloom.domain.budget import Alert, Cap, Kind, Scope, Spending, alerts, check, scopes_of
 from storyloom.domain.model_calls import CallTags
 
-from .database import READ_ONLY, open_database
+from .database import open_database, reading, writing
 from .owners import alive, this_process
 
 PICO = Decimal(10) ** 12
@@ -123,7 +122,7 @@ class Ledger:
         """
         scopes = scopes_of(tags, datetime.fromtimestamp(self._wall(), UTC))
         picos = _picos(usd or Decimal(0))
-        with self._begin() as db:
+        with writing(self._engine) as db:
             held = self._locked(db, scopes)
             row = self._row(reservation, scopes, "open", picos, tokens, provider, self._wall() + deadline_s + GRACE_S)
             if db.execute(self._new(_reservations).returning(_reservations.c.id), row).first() is None:
@@ -150,7 +149,7 @@ class Ledger:
 
     def expire(self) -> list[str]:
         """Count the reservations of dead owners as spent; returns their ids."""
-        with self._read() as db:
+        with reading(self._engine) as db:
             rows = db.execute(_OPEN).all()
         dead = [row.id for row in rows if not alive(row.owner, lost=row.lost_after < self._wall())]
         for reservation in dead:
@@ -161,7 +160,7 @@ class Ledger:
         """Enter an attempt from the journal unless the ledger knows it (False): how a lost ledger is rebuilt."""
         scopes = scopes_of(tags, datetime.fromtimestamp(at, UTC))
         picos = _picos(usd or Decimal(0))
-        with self._begin() as db:
+        with writing(self._engine) as db:
             self._locked(db, scopes)
             row = self._row(reservation, scopes, "settled", picos, tokens, "", at)
             if db.execute(self._new(_reservations).returning(_reservations.c.id), row).first() is None:
@@ -171,13 +170,13 @@ class Ledger:
 
     def spent(self, scope: Scope) -> Spending:
         """What a scope has spent and holds reserved."""
-        with self._read() as db:
+        with reading(self._engine) as db:
             row = db.execute(_SCOPE, {"scope": _name(scope)}).mappings().first()
         return self._spending(scope, row)
 
     def set_cap(self, scope: Scope, cap: Cap) -> None:
         """Give one scope a cap of its own, as when a person raises it; holds in all processes at once."""
-        with self._begin() as db:
+        with writing(self._engine) as db:
             self._locked(db, (scope,))
             db.execute(
                 _scopes.update()
@@ -197,22 +196,12 @@ class Ledger:
 
     def in_flight(self) -> dict[str, int]:
         """Open reservations by provider, over all processes."""
-        with self._read() as db:
+        with reading(self._engine) as db:
             return {row.provider: row.n for row in db.execute(_IN_FLIGHT)}
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
-
-    @contextmanager
-    def _begin(self) -> Iterator[sa.Connection]:
-        with self._engine.begin() as db:
-            yield db
-
-    @contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
-        with self._engine.connect().execution_options(**READ_ONLY) as db:
-            yield db
 
     def _new(self, table: sa.Table) -> Any:
         """An insert that leaves what is there alone."""
@@ -261,7 +250,7 @@ class Ledger:
 
     def _close(self, reservation: str, status: str, usd: int | None, tokens: int | None) -> list[Alert]:
         """End a reservation; `usd` None counts it at what was held."""
-        with self._begin() as db:
+        with writing(self._engine) as db:
             row = db.execute(_RESERVATION, {"reservation": reservation}).mappings().first()
             if row is None or row["status"] in ("settled", "released") or (row["status"] == status == "lost"):
                 return []

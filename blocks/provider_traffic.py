@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storyloom.domain.rate_limit import Bucket, RateLimit, full, take
 from storyloom.domain.routing import Health
 
-from .database import READ_ONLY, open_database
+from .database import open_database, reading, writing
 
 _meta = sa.MetaData()
 _health = sa.Table(
@@ -38,12 +38,12 @@ class ProviderTraffic:
 
     def health(self) -> Mapping[str, Health]:
         """Health by provider; one that is not named is well."""
-        with self._engine.connect().execution_options(**READ_ONLY) as db:
+        with reading(self._engine) as db:
             return {row.provider: Health.model_validate(row.state) for row in db.execute(sa.select(_health))}
 
     def update(self, provider: str, change: Callable[[Health], Health]) -> None:
         """Replace a provider's health by what `change` makes of it, as one step."""
-        with self._engine.begin() as db:
+        with writing(self._engine) as db:
             now = Health.model_validate(_locked(db, _health, provider, Health().model_dump()))
             then = change(now)
             if then == Health():
@@ -57,7 +57,7 @@ class ProviderTraffic:
         if limit is None:
             return 0.0
         now = self._wall()
-        with self._engine.begin() as db:
+        with writing(self._engine) as db:
             bucket = Bucket.model_validate(_locked(db, _buckets, provider, full(limit, now).model_dump()))
             bucket, wait = take(bucket, limit, tokens, now, most_wait_s)
             _put(db, _buckets, provider, bucket.model_dump())

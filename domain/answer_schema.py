@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from .model_calls import Message, ModelRequest
+from .unicode_repair import loads, whole_value
 
 Schema = dict[str, JsonValue]
 
@@ -75,13 +76,13 @@ def json_in(text: str) -> Any:
     if stripped.startswith("```"):
         stripped = stripped.split("\n", 1)[-1].rsplit("```", 1)[0].strip()
     try:
-        return json.loads(stripped)
+        return loads(stripped)
     except ValueError:
         start = min((at for at in (stripped.find("{"), stripped.find("[")) if at >= 0), default=-1)
         if start < 0:
             raise
         value, _ = json.JSONDecoder().raw_decode(stripped[start:])
-        return value
+        return whole_value(value)
 
 
 def repaired(request: ModelRequest, answer: str, faults: list[str]) -> ModelRequest:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import JsonValue, SecretStr
 
 from .model_calls import ModelRequest, ToolCall, Usage, Value
+from .unicode_repair import loads, whole
 
 StopReason = Literal["stop", "tool_calls", "length", "refusal", ""]
 
@@ -89,10 +90,10 @@ class Route(Protocol):
 def parse_arguments(text: str) -> dict[str, JsonValue]:
     """A tool call's arguments as an object; {"_raw": text} when they are no JSON object."""
     try:
-        parsed = json.loads(text or "{}")
+        parsed = loads(text or "{}")
     except ValueError:
-        return {"_raw": text}
-    return parsed if isinstance(parsed, dict) else {"_raw": text}
+        return {"_raw": whole(text)}
+    return parsed if isinstance(parsed, dict) else {"_raw": whole(text)}
 
 
 def arguments_text(arguments: Mapping[str, JsonValue]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from . import answer_schema
 from .errors import ModelBadUsage, ModelBroken
 from .model_calls import Message, ModelRequest, ToolCall
+from .unicode_repair import whole, whole_value
 from .usage import read_usage
 from .wire import STOP_REASONS, Abilities, RawReply, parse_arguments, part, plain
 
@@ -138,12 +139,14 @@ def _reply(blocks: list[dict[str, Any]], stop: str, usage: dict[str, object] | N
     except ModelBadUsage as error:
         problem = error.message
     return RawReply(
-        content="".join(block["text"] for block in blocks if block["type"] == "text"),
+        content=whole("".join(block["text"] for block in blocks if block["type"] == "text")),
         tool_calls=tuple(
             ToolCall(
                 id=block["id"],
                 name=block["name"],
-                arguments=block["input"] if block.get("input") is not None else parse_arguments(block["text"]),
+                arguments=whole_value(block["input"])
+                if block.get("input") is not None
+                else parse_arguments(block["text"]),
             )
             for block in blocks
             if block["type"] == "tool_use"

@@ -11,6 +11,7 @@ from typing import Any
 from . import answer_schema
 from .errors import ModelBadUsage, ModelBroken
 from .model_calls import Message, ModelRequest, ToolCall
+from .unicode_repair import whole
 from .usage import Shape, read_usage
 from .wire import STOP_REASONS, Abilities, RawReply, arguments_text, parse_arguments, part, plain
 
@@ -133,12 +134,12 @@ def _reply(
 ) -> RawReply:
     stop = STOP_REASONS.get(finish, "")
     return RawReply(
-        content=content,
+        content=whole(content),
         tool_calls=tuple(
             ToolCall(id=call["id"], name=call["name"], arguments=parse_arguments(call["arguments"])) for call in calls
         ),
         stop_reason="refusal" if refusal else "tool_calls" if calls and stop == "stop" else stop,
-        refusal=refusal or ("The provider's filter stopped the answer." if stop == "refusal" else ""),
+        refusal=whole(refusal) or ("The provider's filter stopped the answer." if stop == "refusal" else ""),
         model=model,
         response_id=response_id,
         **counted(usage, shape),

@@ -11,6 +11,7 @@ from typing import Any
 from . import answer_schema
 from .errors import ModelBroken
 from .model_calls import Message, ModelRequest, ToolCall
+from .unicode_repair import whole
 from .wire import STOP_REASONS, Abilities, RawReply, arguments_text, parse_arguments, part
 from .wire_openai import counted
 
@@ -85,10 +86,10 @@ def read_whole(response: Any) -> RawReply:
     )
     stop = STOP_REASONS.get(part(response, "incomplete_details", "reason") or str(status), "")
     return RawReply(
-        content="".join(part(c, "text") or "" for c in contents if part(c, "type") == "output_text"),
+        content=whole("".join(part(c, "text") or "" for c in contents if part(c, "type") == "output_text")),
         tool_calls=calls,
         stop_reason="refusal" if refusal else "tool_calls" if calls and stop == "stop" else stop,
-        refusal=refusal or ("The provider's filter stopped the answer." if stop == "refusal" else ""),
+        refusal=whole(refusal) or ("The provider's filter stopped the answer." if stop == "refusal" else ""),
         model=part(response, "model") or "",
         response_id=part(response, "id") or "",
         **counted(part(response, "usage"), "openai_responses"),

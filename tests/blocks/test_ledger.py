@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from storyloom.blocks.ledger import Ledger
 from storyloom.domain.budget import Cap, Scope
-from storyloom.domain.errors import BudgetExceeded
+from storyloom.domain.errors import BudgetExceeded, StorageFull
 from storyloom.domain.model_calls import CallTags
 
 TAGS = CallTags(project="shelf", run="r1", phase="implementation", story="1.2", agent="developer")
@@ -77,8 +79,6 @@ def postgres() -> Iterator[str]:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/ledger.db"
-    import sqlalchemy as sa
-
     made: str = request.getfixturevalue("postgres")
     engine = sa.create_engine(made)
     with engine.begin() as db:
@@ -212,6 +212,48 @@ def test_reservations_of_a_dead_process_count_as_spent(book: Callable[..., Ledge
     assert ledger.expire() == []
 
 
+def test_another_hosts_reservation_is_lost_an_hour_after_its_deadline(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_800_000_000.0]
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    other = Ledger(url, wall=lambda: now[0])
+    other.reserve("a", TAGS, usd=Decimal(3), tokens=1, deadline_s=60)
+    other.close()
+    monkeypatch.undo()
+    here = Ledger(url, wall=lambda: now[0])
+    now[0] += 3600
+    assert here.expire() == []
+    now[0] += 61
+    assert here.expire() == ["a"]
+    here.close()
+
+
+def test_a_ledger_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    ledger.close()
+
+    @sa.event.listens_for(ledger._engine, "connect")
+    def fill_up(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA max_page_count=1")
+
+    def reserve(number: int) -> None:
+        ledger.reserve(f"a{number}", TAGS.model_copy(update={"run": "x" * 500}), usd=Decimal(0), tokens=0)
+
+    with pytest.raises(StorageFull, match="database or disk is full"):
+        [reserve(number) for number in range(200)]
+    ledger.close()
+
+
+def test_processes_that_open_a_new_ledger_at_once_all_get_it(tmp_path: Path) -> None:
+    code = "import sys\nfrom storyloom.blocks.ledger import Ledger\nLedger(sys.argv[1]).close()"
+    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/ledger.db"]
+    children = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    for child in children:
+        _, err = child.communicate(timeout=120)
+        assert child.returncode == 0, err[-1500:]
+
+
 def test_a_clock_that_jumps_moves_nothing(url: str) -> None:
     now = [1_800_000_000.0]
     ledger = Ledger(url, {"day": Cap(usd=Decimal(5))}, wall=lambda: now[0])
@@ -262,7 +304,7 @@ import json, random, sys, threading
 from decimal import Decimal
 from storyloom.blocks.ledger import Ledger
 from storyloom.domain.budget import Cap, Scope
-from storyloom.domain.errors import BudgetExceeded
+from storyloom.domain.errors import BudgetExceeded, StorageFull
 from storyloom.domain.model_calls import CallTags
 
 url, name, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -287,7 +329,7 @@ for round_ in range(rounds):
     threads = [threading.Thread(target=work, args=(n, round_, tags, scope)) for n in range(5)]
     [t.start() for t in threads]
     [t.join() for t in threads]
-print(json.dumps(str(max(highest))))
+print(json.dumps(str(max(highest, default=Decimal(0)))))
 """
 
 
