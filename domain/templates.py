@@ -18,18 +18,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from .condition_facts import Facts, slug
 from .conditions import decide
 from .errors import WorkflowError
+from .template_pieces import Piece, pieces_of
 
-_TOKEN = re.compile(r"\$\{\{.*?\}\}|\{\{\{?(?P<body>[^{}]+?)\}?\}\}", re.DOTALL)
 _SINGLE = re.compile(r"(?<![\{$])\{([A-Za-z_][\w.\-]*)\}(?!\})")
-_IF = re.compile(r"^(?:#\s*if|if)\b[\s_]*(.*)$", re.DOTALL)
-_UNLESS = re.compile(r"^(?:#\s*unless|unless|\^)\s*(.*)$", re.DOTALL)
-_EACH = re.compile(
-    r"^(?:#\s*(?:each|for)(?:\s+each)?|for\s+each|each|for)\s+([\w.\-@]+(?:\s+in\s+[\w.\-]+)?)\b.*$", re.DOTALL
-)
-_ELSE = re.compile(r"^(?:else|\^)$")
-_ELIF = re.compile(r"^(?:else\s*if|elif|elseif)\s+(.*)$", re.DOTALL)
-_END = re.compile(r"^(?:/\s*\^?\s*(\w+).*|end\s*(if|for|each|unless)(?:\s*each)?)$", re.DOTALL)
-_ENDS = {"if": "if", "unless": "if", "each": "each", "for": "each", "foreach": "each"}
 MAX_ITERATIONS = 10_000
 _ENGINE = ImmutableSandboxedEnvironment(autoescape=False, keep_trailing_newline=True)
 
@@ -40,16 +31,6 @@ class Rendered:
 
     text: str
     missing: tuple[str, ...] = ()
-
-
-@dataclass
-class _Piece:
-    """A run of literal text, a placeholder, or a tag of a block, with its source text."""
-
-    kind: str  # text, value, if, elif, else, each, end
-    source: str
-    body: str = ""
-    item: str = ""
 
 
 @dataclass
@@ -68,7 +49,7 @@ _MISSING = object()
 def placeholders(template: str) -> tuple[str, ...]:
     """The names of a template's placeholders outside of loops and conditions, each once, in order."""
     depth, found = 0, {}
-    for piece in _pieces(template):
+    for piece in pieces_of(template):
         depth += {"if": 1, "each": 1, "end": -1}.get(piece.kind, 0)
         if piece.kind == "value" and depth == 0:
             found[piece.body] = True
@@ -85,7 +66,7 @@ def render(template: str, values: Mapping[str, object], *, final: bool = False) 
 
 
 def _rendered(template: str, values: Mapping[str, object], *, final: bool, single: bool) -> Rendered:
-    pieces = _pieces(template)
+    pieces = pieces_of(template)
     if single:  # only the text as written: a value that holds braces is not looked into
         for piece in pieces:
             if piece.kind == "text":
@@ -140,73 +121,6 @@ def _get(values: Mapping[str, object], name: str) -> object:
     return _MISSING
 
 
-def _pieces(template: str) -> list[_Piece]:
-    """The template cut into text, placeholders and block tags; a tag without its partner is text."""
-    pieces: list[_Piece] = []
-    at = 0
-    for found in _TOKEN.finditer(template):
-        if found["body"] is None:  # ${{ … }}
-            continue
-        piece = _tag(found["body"].strip(), found[0])
-        start, end = found.span()
-        if piece.kind not in {"text", "value"}:  # a block tag that stands alone takes its whole line with it
-            line_start = template.rfind("\n", 0, start) + 1
-            line_end = template.find("\n", end)
-            line_end = len(template) if line_end < 0 else line_end + 1
-            if line_start >= at and not template[line_start:start].strip() and not template[end:line_end].strip():
-                start, end = line_start, line_end
-                piece.source = template[start:end]
-        if start > at:
-            pieces.append(_Piece("text", template[at:start]))
-        pieces.append(piece)
-        at = end
-    if at < len(template):
-        pieces.append(_Piece("text", template[at:]))
-    return _paired(pieces)
-
-
-def _tag(body: str, source: str) -> _Piece:
-    if body.startswith("!"):
-        return _Piece("text", "")
-    if body.startswith(">"):
-        return _Piece("text", source)
-    if _ELSE.match(body):
-        return _Piece("else", source)
-    if found := _ELIF.match(body):
-        return _Piece("elif", source, found[1].strip())
-    if found := _END.match(body):
-        word = re.split(r"[_\s]", (found[1] or found[2]).lower())[0]
-        return _Piece("end", source, _ENDS.get(word, ""))
-    if found := _EACH.match(body):
-        item, _, collection = found[1].partition(" in ")
-        return _Piece("each", source, (collection or item).strip(), item.strip())
-    if (found := _UNLESS.match(body)) and found[1]:
-        return _Piece("if", source, f"not {found[1].strip()}")
-    if (found := _IF.match(body)) and found[1]:
-        return _Piece("if", source, found[1].strip())
-    return _Piece("value", source, body)
-
-
-def _paired(pieces: list[_Piece]) -> list[_Piece]:
-    """The same pieces, with block tags that have no partner turned into text."""
-    open_: list[int] = []
-    for at, piece in enumerate(pieces):
-        if piece.kind in {"if", "each"}:
-            open_.append(at)
-        elif piece.kind in {"else", "elif"} and not (open_ and pieces[open_[-1]].kind == "if"):
-            pieces[at] = _Piece("text", piece.source)
-        elif piece.kind == "end":
-            if open_ and piece.body in {"", pieces[open_[-1]].kind}:
-                open_.pop()
-            else:
-                pieces[at] = _Piece("text", piece.source)
-    for at in open_:
-        pieces[at] = _Piece("text", pieces[at].source)
-    if open_:  # an `else` of a block that was never closed has lost its `if`
-        return _paired(pieces)
-    return pieces
-
-
 @lru_cache(maxsize=256)
 def _program(shape: tuple[str, ...]) -> object:
     """The compiled Jinja2 program: it holds numbers of pieces only, no text of the template."""
@@ -234,7 +148,7 @@ def _program(shape: tuple[str, ...]) -> object:
 
 
 def _run(
-    program: object, pieces: list[_Piece], values: Mapping[str, object], missing: dict[str, bool], *, final: bool
+    program: object, pieces: list[Piece], values: Mapping[str, object], missing: dict[str, bool], *, final: bool
 ) -> str:
     kept = _kept(pieces, values) if not final else {}
 
@@ -268,12 +182,12 @@ def _run(
         return [
             _inner(scope, item, n, pieces[at].item, n == len(items) - 1)
             for n, item in enumerate(items)
-            if item not in (None, "")
+            if item not in (None, "", False)
         ]
 
     if kept:  # blocks whose subject is not known yet stay as they are written
         pieces = [
-            _Piece("text", kept[at]) if at in kept else piece
+            Piece("text", kept[at]) if at in kept else piece
             for at, piece in enumerate(pieces)
             if kept.get(at, " ") != ""
         ]
@@ -282,7 +196,7 @@ def _run(
     return render_(show=show, test=test, each=each, s0=_Scope(values))
 
 
-def _kept(pieces: list[_Piece], values: Mapping[str, object]) -> dict[int, str]:
+def _kept(pieces: list[Piece], values: Mapping[str, object]) -> dict[int, str]:
     """Top-level blocks to leave untouched: {first piece: the block's source}, and "" for the pieces inside it."""
     kept: dict[int, str] = {}
     depth, start, unknown = 0, 0, False

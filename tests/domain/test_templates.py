@@ -33,6 +33,10 @@ def test_loops_know_their_items_index_and_outer_names():
     ("template", "expected"),
     [
         ("{{if ux}}yes{{/if_ux}}", "yes"),
+        ("{{if_ux}}yes{{/if_ux}}", "yes"),
+        ("{{#stories}}<{{this}}>{{/stories}}", "<s1><s2>"),
+        ("{{#ux}}on{{/ux}}{{#off}}never{{/off}}", "on"),
+        ("{{for_each stories}}-{{this}}{{/for_each}}", "-s1-s2"),
         ('{{#if kind == "web"}}web{{/if}}', "web"),
         ("{{#if kind !== other}}differs{{/if}}", "differs"),
         ("{{#unless ux}}no{{else}}yes{{/unless}}", "yes"),
@@ -45,7 +49,7 @@ def test_loops_know_their_items_index_and_outer_names():
     ],
 )
 def test_irregular_forms_are_understood_and_what_is_no_block_stays(template, expected):
-    assert text(template, ux=True, kind="web", other="app", stories=["s1", "s2"]) == expected
+    assert text(template, ux=True, kind="web", other="app", off=False, stories=["s1", "s2"]) == expected
 
 
 def test_blocks_about_unknown_things_wait_for_the_final_rendering():
