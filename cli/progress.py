@@ -72,7 +72,8 @@ class View:
                 return f"story {story}: {event['to_status']}" + (f" ({event['reason']})" if event.get("reason") else "")
             case "gate" if story or event.get("verdict") != "pass":
                 colour = "green" if event["verdict"] == "pass" else "yellow"
-                return f"{event['gate']} {story}: [{colour}]{event['verdict']}[/]"
+                what = f"{event['gate']} {story}".strip()
+                return f"{what}: [{colour}]{event['verdict']}[/]"
             case "merge":
                 return f"[green]merged[/] {story} (+{event['insertions']} −{event['deletions']})"
             case "decision":

@@ -27,15 +27,11 @@ BOARD = "docs/sprint-status.yaml"  # compared without the times that stand in it
 ROOT = Path(__file__).resolve().parents[2]
 IN_FLIGHT = ("after OpenAIRoute.send", "before CallJournal.end")  # answered, but not on record yet: may be asked again
 CHOSEN = (  # which boundary of which story, counted from the first
-    ("before OpenAIRoute.send", 1),
     ("after OpenAIRoute.send", 4),
     ("after CallJournal.end", 5),
     ("before GitWorkspace.checkpoint", 2),
-    ("after git commit-tree", 6),
-    ("after GitWorkspace.rebase", 1),
     ("after git update-ref", 9),
     ("after GitWorkspace.merge", 1),
-    ("before GitWorkspace.abandon", 1),
 )
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(7200)]
