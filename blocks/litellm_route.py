@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from storyloom.domain import wire_openai
-from storyloom.domain.errors import ModelBroken, ModelError, ModelTimeout
+from storyloom.domain.errors import ModelBroken, ModelError, ModelRefused, ModelTimeout
 from storyloom.domain.failures import may_be_billed, sorted_failure
 from storyloom.domain.model_calls import ModelRequest
 from storyloom.domain.redaction import Redactor
@@ -60,6 +60,8 @@ class LitellmRoute:
         """
         litellm, provider, name = _litellm(), provider_of(model), model.removeprefix("litellm/")
         endpoint = self._endpoints.get(provider, Endpoint())
+        if request.tools and name in litellm.model_cost and not litellm.supports_function_calling(name):
+            raise ModelRefused(f"{name} takes no tools.", remedy="Name another model for this persona.")
         if abilities.schema_native is None and request.schema_ is not None:
             abilities = abilities.model_copy(update={"schema_native": bool(litellm.supports_response_schema(name))})
         began, first, stream = time.monotonic(), list[float](), None
