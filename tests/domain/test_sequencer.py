@@ -315,3 +315,84 @@ def test_any_workflow_ends(first, second):
     one, two = "".join(first), "".join(second)
     run = Drive(f"<step n='1'>{one}</step><step n='2'>{two}<anchor id='q'/></step>", held=("flag",))
     assert run.state.status in {"complete", "partial", "blocked"}
+
+
+@pytest.mark.parametrize(
+    ("body", "needs"),
+    [
+        ("<substep n='1a'><action>inner</action></substep>", ["work inner"]),
+        ("<if selection='2'><action>two</action></if>", ["judge selection is 2"]),
+        ("<WebSearch>python sets</WebSearch>", ["work Say what is known about: python sets"]),
+        ("<WebSearch query='q' />", ["work Say what is known about: q"]),
+        ("<invoke-protocol name='tidy_up' />", ["work Follow the protocol tidy_up"]),
+        ("<elicit-required/><invoke-task>party-mode</invoke-task>", []),
+        ("<invoke-task>Index the folder</invoke-task>", ["work Do the task Index the folder"]),
+        ("<ask>Pick</ask><on-select key='n'>stop here</on-select><on-select key='x'>go</on-select>",
+         ["ask Pick", "work stop here"]),
+        ("<repeat for-each='parts'><action>build {{parts}}</action></repeat>", ["work build a; build b"]),
+        ("<ask for_each='parts'>Name of {{parts}}?</ask>", ["ask Name of a?", "ask Name of b?"]),
+        ("<guideline>be kind</guideline><note>n</note>some text", []),
+        ("<display>shown</display>", []),
+        ("<template-output>## A heading\nwrite **this** as a table of all the things there are</template-output>",
+         ["write a_heading"]),
+        ("<template-output>{{summary}} and more words that are no name at all</template-output>", ["write summary"]),
+        ("<template-output></template-output>", ["write the_title"]),
+        ("<action>Read {{gone}}</action><action>Go on<goto step='1' if='never == true'>x</goto></action>",
+         ["work Read {{gone}}; Go on"]),
+        ("<check><action>always</action></check>", ["work always"]),
+    ],
+)  # fmt: skip
+def test_every_tag_of_the_vocabulary_does_its_part(body, needs):
+    run = Drive(f"<step n='1' goal='the title'>{body}</step>", variables={"parts": ["a", "b"]})
+    assert (run.needs, run.state.status) == (needs, "complete")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        ("<halt>no key</halt>", "blocked", "no key"),
+        ("<exit workflow='x'></exit>", "complete", "ended early in step 1: x"),
+    ],
+)
+def test_tags_that_end_a_run(body, status, reason):
+    run = Drive(f"<step n='1'>{body}</step><step n='2'><action>never</action></step>")
+    assert (run.state.status, run.state.reason, run.needs) == (status, reason, [])
+
+
+def test_headings_are_the_steps_of_a_workflow_without_tags():
+    files = {
+        "w/workflow.yaml": "name: p\ninstructions: i.md\ndefault_output_file: docs/p.md\n",
+        "w/i.md": "# P\n\nIntro.\n\n## Step 1: Look\n\nLook around.\n\n## Step 2: Write\n\nWrite it down.\n",
+    }
+    made = compile_workflow(read_workflow("w/workflow.yaml", files))
+    assert [op.kind for op in made.ops] == ["step", "discover", "do", "finish", "step", "do", "finish"]
+    assert "Look around." in made.ops[2].text
+
+
+def test_a_menu_of_step_files_that_branches_is_asked_and_followed():
+    files = {
+        "w/workflow.md": "---\nname: b\n---\nStart with `steps/step-01-choose.md`.\n",
+        "w/steps/step-01-choose.md": (
+            "# Choose\n\n[1] Fast\n[2] Slow\n\n- IF 1: load `./step-02a-fast.md`\n- IF 2: load `./step-02b-slow.md`\n"
+        ),
+        "w/steps/step-02a-fast.md": "# Fast\n\nRun, then load `./step-03-end.md`.\n",
+        "w/steps/step-02b-slow.md": "# Slow\n\nWalk, then load `./step-03-end.md`.\n",
+        "w/steps/step-03-end.md": "# End\n\nStop.\n",
+    }
+    made = compile_workflow(read_workflow("w/workflow.md", files))
+    state, seen = RunState(workflow="b"), []
+    while state.status == "running":
+        at = made.step_at(state.at)
+        while made.step_at(state.at) == at and state.status == "running":
+            state, need = sequencer.advance(made, state, World())
+            if isinstance(need, StepDone):
+                break
+            match need:
+                case Discover():
+                    state = outcomes.moved_on(state)
+                case Ask():
+                    state = outcomes.answered(made, state, "2", assumed=True)
+                case Work(step=step):
+                    seen.append(step)
+                    state = outcomes.worked(state, "", step)
+    assert seen == ["step 1 Choose", "step 2b Slow", "step 3 End"]
