@@ -49,7 +49,7 @@ def run(
     else:
         typer.echo(describe(outcome))
     if outcome.status != "complete":
-        raise typer.Exit(3 if outcome.question else EXIT[outcome.status])
+        raise typer.Exit(3 if outcome.question or outcome.interrupted else EXIT[outcome.status])
 
 
 def plan(

@@ -166,3 +166,4 @@ class Outcome(Value):
     variables: dict[str, JsonValue] = Field(default_factory=dict)
     model_calls: int = 0
     question: Asked | None = None  # what waits for a person
+    interrupted: bool = False  # something outside stopped it; the same run goes on from there

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from prefect import flow
+from prefect.logging import get_run_logger
 from pydantic import JsonValue
 
-from ..domain.errors import InputError, WorkflowError
+from ..domain.errors import InputError, StoryloomError, WorkflowError
 from ..domain.escalations import Question
 from ..domain.outcomes import decided, returned
 from ..domain.ports import ProjectRef
@@ -16,8 +17,8 @@ from ..tasks.documents import commit_documents
 from ..tasks.library import open_workflow
 from ..tasks.ports import ports_for
 from ..tasks.workflow_machine import RunOptions
-from ..tasks.workflow_runs import close_run, open_run, outcome_of
-from ..tasks.workflow_steps import RunRef, begin_workflow, finish_workflow, label_of, run_step, settle
+from ..tasks.workflow_runs import OpenRun, close_run, open_run, outcome_of
+from ..tasks.workflow_steps import RunRef, begin_workflow, finish_workflow, found, label_of, run_step, settle
 from .asking import settle as settle_question
 
 MAX_DEPTH = 6
@@ -49,25 +50,13 @@ def run_workflow(
         return Outcome(workflow=it.workflow.name, status="blocked", reason=f"it is called by itself: {chain}")
     run = RunRef(project=project, workflow=workflow, digest=it.digest, options=options or RunOptions())
     opened = open_run(run, inputs or {}, fresh=fresh)
-    state = _state(begin_workflow(run, inputs or {}, opened.world, opened.sample, label_of(run, what="begin")))
-    for _ in range(MAX_STEPS):
-        if state.status in ENDED:
-            break
-        if state.status == "waiting":
-            answer = settle_question(project, _question(project, state, options))
-            if answer is None:
-                break
-            state = decided(it.program, state, answer)
-        elif state.status == "calling":
-            state = _call(run, it.workflow.path, state, callers)
-        else:
-            state = _state(run_step(run, state.model_dump_json(), label_of(run, state)))
+    state = RunState(workflow=it.workflow.name)
+    try:
+        for state in _states(run, opened, inputs or {}, callers):
             settle(run, state)
-    else:
-        state = state.end("partial", f"it did not end within {MAX_STEPS} steps")
-    if state.status in ENDED:
-        state = _state(finish_workflow(run, state.model_dump_json(), label_of(run, what="finish")))
-        settle(run, state)
+    except StoryloomError as error:  # refused, spent, unreachable: an outcome; running it again goes on from there
+        get_run_logger().warning("%s stopped: %s", it.workflow.name, error)
+        return outcome_of(run, state.end("blocked", str(error))).model_copy(update={"interrupted": True})
     outcome = outcome_of(run, state)
     close_run(run, opened, outcome)
     if commit and outcome.artefacts and outcome.question is None:
@@ -75,11 +64,36 @@ def run_workflow(
     return outcome
 
 
+def _states(run: RunRef, opened: OpenRun, inputs: dict[str, str], callers: tuple[str, ...]) -> Iterator[RunState]:
+    """The states of a run, one after each step, the last one that of its end or of a question that stays open."""
+    it = found(run)
+    state = _state(begin_workflow(run, inputs, opened.world, opened.sample, label_of(run, what="begin")))
+    for _ in range(MAX_STEPS):
+        if state.status in ENDED:
+            break
+        if state.status == "waiting":
+            answer = settle_question(run.project, _question(run.project, state, run.options))
+            if answer is None:
+                yield state
+                return
+            state = decided(it.program, state, answer)
+        elif state.status == "calling":
+            state = _call(run, it.workflow.path, state, callers)
+        else:
+            state = _state(run_step(run, state.model_dump_json(), label_of(run, state)))
+            yield state
+    else:
+        state = state.end("partial", f"it did not end within {MAX_STEPS} steps")
+    yield _state(finish_workflow(run, state.model_dump_json(), label_of(run, what="finish")))
+
+
 def _call(run: RunRef, path: str, state: RunState, callers: tuple[str, ...]) -> RunState:
     """The state once the workflow that it calls has ended."""
     assert state.call is not None
     call = state.call
     child: Outcome = run_workflow(run.project, call.workflow, call.inputs, run.options, callers=(*callers, path))
+    if child.interrupted or child.question:
+        raise WorkflowError(f"The workflow {child.workflow}, which this one calls, stopped: {child.reason}")
     note = f"the workflow {child.workflow} ended {child.status}" + (f": {child.reason}" if child.reason else "")
     values = _new(child.variables, state.variables) if child.status != "blocked" else {}
     return returned(state, values, note, stop=note if call.halt and child.status == "blocked" else "")

@@ -96,6 +96,7 @@ def test_an_outcome_is_told_in_a_few_lines():
         ({}, 3),
         ({"status": "blocked"}, 2),
         ({"status": "blocked", "question": Asked(question="Tone?")}, 3),
+        ({"status": "blocked", "interrupted": True}, 3),
     ],
 )
 def test_the_exit_code_says_how_a_run_ended(monkeypatch, changes, code):

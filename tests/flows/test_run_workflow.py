@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from storyloom.blocks.method_texts import MethodTexts
+from storyloom.domain.errors import ModelRefused
 from storyloom.domain.fakes import MemoryDocuments, MemoryShelf, MemoryTexts, ScriptedModels
 from storyloom.domain.model_calls import ModelReply
 from storyloom.domain.ports import ProjectRef
@@ -257,6 +258,39 @@ def test_a_run_that_ended_blocked_is_tried_again_and_a_fresh_one_asks_anew(tmp_p
     asked = len(world.models.asked)
     assert world.run("q", {"tone": "dry"}, fresh=True).status == "complete"
     assert [request.sample for request in world.models.asked[asked:]] == [1, 1]
+
+
+def test_a_model_that_refuses_ends_the_run_with_the_reason_and_it_goes_on_from_there(tmp_path):
+    broken = [True]
+
+    def answer(request):
+        if broken[0] and request.messages[0].content.startswith("# note · points"):
+            raise ModelRefused("It declined.")
+        return scripted(request)
+
+    world = World(tmp_path, MemoryTexts(SAMPLE), {"docs/idea.md": "An idea."}, answer)
+    outcome = world.run("note")
+    assert (outcome.status, outcome.reason, outcome.interrupted) == ("blocked", "It declined.", True)
+    assert outcome.artefacts == ("docs/note.md",)
+    broken[0] = False
+    asked = subjects(world.models)
+    assert world.run("note").status == "complete"
+    assert subjects(world.models)[len(asked)] == "# note · points"
+
+
+def test_a_caller_stops_with_the_workflow_that_it_calls(tmp_path):
+    files = {**QUESTION, "workflows/c/workflow.yaml": "name: c\ninstructions: i.md\ntemplate: false\n"}
+    files["workflows/c/i.md"] = (
+        "<workflow><step n='1'><invoke-workflow path='workflows/q/workflow.yaml'/></step>"
+        "<step n='2'><action>go on</action></step></workflow>"
+    )
+    world = World(tmp_path, MemoryTexts(files))
+    settings = Settings(questions="person", when_asked="set_aside")
+    world.ports = replace(world.ports, config=ProjectConfig(project=Project(name="Shelf"), settings=settings))
+    outcome = world.run("c")
+    assert outcome.interrupted
+    assert outcome.reason.endswith("stopped: waits for an answer: Which tone?")
+    assert subjects(world.models) == ["# q · question · Which tone?"]
 
 
 def test_a_document_that_was_lost_is_written_again_without_a_call(tmp_path):
