@@ -79,7 +79,7 @@ def run(name: str, documents: MemoryDocuments, answer, given: dict[str, str]) ->
     found = open_workflow(ports, name)
     assert found.program.notes == ()
     machine = Machine(ports, found.program, found.persona, RunOptions(asking="unsure"))
-    state = machine.adopt(initial_state(ports, found, given, ""))
+    state = machine.desk.adopt(initial_state(ports, found, given, ""))
     while state.status not in ENDED:
         assert state.status == "running", state.question
         state = machine.run_step(state)
