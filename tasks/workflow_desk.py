@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass
 
 from ..domain import drafts
+from ..domain.board_guard import BOARD, guarded
 from ..domain.condition_facts import slug
 from ..domain.discovery import relative
-from ..domain.errors import InputError, UnsafePath
+from ..domain.errors import DocumentError, InputError, UnsafePath
 from ..domain.program import Program, step_name
 from ..domain.progress_marks import next_after, steps_completed
 from ..domain.prompts import Source
@@ -153,17 +154,31 @@ class Desk:
     def _allowed(self, state: RunState, path: str) -> bool:
         return not path.startswith("../") and any(path.startswith(f"{folder}/") for folder in state.folders)
 
+    def write(self, path: str, text: str) -> None:
+        """Write a text unless it stands there already; a board that is there only gains rows and goes forward.
+
+        Raises:
+            UnsafePath: the path leaves the project or is protected.
+            DocumentError: the board cannot take the text.
+        """
+        there = self.ports.documents.read(path)
+        if there and posixpath.basename(path) == BOARD:
+            text = guarded(there, text, path)
+        if there != text:
+            self.ports.documents.write(path, text)
+
     def write_file(self, state: RunState, path: str, text: str) -> RunState:
         """The state once a file that a model asked for is written, or was refused with a note."""
         path = relative(path)
         if not self._allowed(state, path):
             note = f"The model wanted to write {path!r}, which is outside of the folders that this workflow may write."
             return state.model_copy(update={"open_questions": (*state.open_questions, note)})
+        text = text if text.endswith("\n") else text + "\n"
         try:
-            self.ports.documents.write(path, text if text.endswith("\n") else text + "\n")
-        except UnsafePath as refused:
+            self.write(path, text)
+        except (UnsafePath, DocumentError) as refused:
             return state.model_copy(update={"open_questions": (*state.open_questions, refused.message)})
-        return state.model_copy(update={"files": {**state.files, path: text if text.endswith("\n") else text + "\n"}})
+        return state.model_copy(update={"files": {**state.files, path: text}})
 
     def attached(self, workflow: Workflow, step: Step) -> list[Source]:
         """Texts of the workflow's own folder that a step tells its reader to read."""

@@ -84,13 +84,11 @@ def finish_workflow(run: RunRef, state: str, label: str) -> str:
 
 def settle(run: RunRef, state: RunState) -> None:
     """Make the project's documents hold what the state says, whether its steps ran now or were found again."""
-    documents = ports_for(run.project).documents
     desk = machine_of(run).desk
     for key in state.drafts:
         desk.save(state, key)
     for path, text in state.files.items():
-        if documents.read(path) != text:
-            documents.write(path, text)
+        desk.write(path, text)
 
 
 def label_of(run: RunRef, state: RunState | None = None, what: str = "") -> str:

@@ -427,3 +427,21 @@ def test_a_long_system_prompt_is_marked_for_the_cache():
         world = World(tagged(body), documents={"docs/long.md": "x" * length})
         world.run()
         assert world.models.asked[0].cache_system is marked
+
+
+def test_a_board_that_a_model_writes_anew_only_goes_forward():
+    there = "development_status:\n  1-1-a: done\n  1-2-b: review\n"
+    files = [
+        {"path": "docs/stories/sprint-status.yaml", "text": "development_status:\n  1-1-a: backlog\n  1-3-c: backlog\n"}
+    ]
+    world = World(
+        tagged("<step n='1'><action>plan</action></step>"),
+        documents={"docs/stories/sprint-status.yaml": there},
+        answers={"w · step 1": {"files": files}},
+    )
+    assert world.run().open_questions == ()
+    assert world.documents.read("docs/stories/sprint-status.yaml").splitlines() == [
+        "development_status:", "  1-1-a: done", "  1-2-b: review", "  1-3-c: backlog",
+    ]  # fmt: skip
+    world.documents.texts["docs/stories/sprint-status.yaml"] = "development_status: [\n"
+    assert "sprint-status.yaml" in world.run().open_questions[0]
