@@ -19,6 +19,8 @@ TABLES = {  # event: its table
     "decision": "fact_decision",
     "run": "fact_run",
     "deploy": "fact_deploy",
+    "budget": "fact_budget",
+    "estimate": "fact_estimate",
 }
 SQL_TYPES: dict[object, str] = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN", Decimal: MONEY}
 

@@ -69,6 +69,23 @@ CREATE TABLE fact_deploy (
   target VARCHAR, release VARCHAR, outcome VARCHAR, detail VARCHAR
 );
 
+-- One cap of which 50, 80 or 100 per cent are spent. spent and cap count what unit says: dollars or tokens.
+CREATE TABLE fact_budget (
+  event_id VARCHAR NOT NULL, ts TIMESTAMP NOT NULL,
+  project VARCHAR, run VARCHAR, phase VARCHAR, workflow VARCHAR, step VARCHAR, epic VARCHAR, story VARCHAR,
+  agent VARCHAR, attempt INTEGER, turn INTEGER,
+  scope VARCHAR, level INTEGER, unit VARCHAR, spent DOUBLE, cap DOUBLE
+);
+
+-- What one phase, one story or the whole of a run was expected to cost, in dollars, said before its work began.
+CREATE TABLE fact_estimate (
+  event_id VARCHAR NOT NULL, ts TIMESTAMP NOT NULL,
+  project VARCHAR, run VARCHAR, phase VARCHAR, workflow VARCHAR, step VARCHAR, epic VARCHAR, story VARCHAR,
+  agent VARCHAR, attempt INTEGER, turn INTEGER,
+  part VARCHAR, name VARCHAR,  -- part: phase, story, total
+  low DECIMAL(18,12), likely DECIMAL(18,12), high DECIMAL(18,12), basis VARCHAR
+);
+
 -- How far each spool file has been read. bad_lines were torn or not understood.
 CREATE TABLE ingest_file (
   name VARCHAR NOT NULL, bytes BIGINT NOT NULL, lines BIGINT NOT NULL, bad_lines BIGINT NOT NULL, read_at TIMESTAMP

@@ -16,7 +16,7 @@ import duckdb
 
 from ..domain.errors import InputError, StorageFull
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PATIENCE_S = 30.0
 
 

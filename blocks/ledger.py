@@ -147,13 +147,15 @@ class Ledger:
         """Count an attempt whose outcome nobody knows at its worst case."""
         return self._close(reservation, "lost", None, None)
 
-    def expire(self) -> list[str]:
-        """Count the reservations of dead owners as spent; returns their ids."""
+    def expire(self, tell: Callable[[Alert], None] | None = None) -> list[str]:
+        """Count the reservations of dead owners as spent; returns their ids. `tell` gets the alerts due."""
         with reading(self._engine) as db:
             rows = db.execute(_OPEN).all()
         dead = [row.id for row in rows if not alive(row.owner, lost=row.lost_after < self._wall())]
         for reservation in dead:
-            self.count_as_spent(reservation)
+            for alert in self.count_as_spent(reservation):
+                if tell is not None:
+                    tell(alert)
         return dead
 
     def restore(self, reservation: str, tags: CallTags, *, at: float, usd: Decimal | None, tokens: int) -> bool:
@@ -188,6 +190,12 @@ class Ledger:
                     told=0,
                 )
             )
+
+    def drop_cap(self, scope: Scope) -> None:
+        """Take the scope's own cap away: what holds for its kind holds again."""
+        with writing(self._engine) as db:
+            self._locked(db, (scope,))
+            db.execute(_scopes.update().where(_scopes.c.name == _name(scope)).values(capped=False, told=0))
 
     def token_capped(self, tags: CallTags) -> bool:
         """Whether some scope of these tags has a cap in tokens."""

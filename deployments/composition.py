@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pydantic import SecretStr
-from storyloom.blocks.call_journal import CallJournal
 from storyloom.blocks.documents import StagedDocuments
 from storyloom.blocks.git_workspace import GitWorkspace
-from storyloom.blocks.ledger import Ledger
-from storyloom.blocks.litellm_route import LitellmRoute
 from storyloom.blocks.local_release import LocalRelease
 from storyloom.blocks.method_texts import MethodTexts
-from storyloom.blocks.model_door import Door
 from storyloom.blocks.notifier import AppriseNotifier
 from storyloom.blocks.project_config import read_project_config
 from storyloom.blocks.project_files import ProjectFiles
@@ -22,20 +17,19 @@ from storyloom.blocks.shelf import FileShelf
 from storyloom.blocks.spool import Spool
 from storyloom.blocks.unsandboxed import UnsandboxedRunner
 from storyloom.blocks.workflow_library import WorkflowLibrary
-from storyloom.domain.budget import Cap, Kind
+from storyloom.domain.budget import Alert
 from storyloom.domain.errors import ConfigError
 from storyloom.domain.layered_texts import LayeredTexts
-from storyloom.domain.ports import ProjectRef, Recorder, Sandbox, Texts
-from storyloom.domain.prices import bundled_prices
-from storyloom.domain.redaction import Redactor
-from storyloom.domain.routing import routing_policy
+from storyloom.domain.ports import ProjectRef, Sandbox, Texts
 from storyloom.domain.settings import ProjectConfig, Settings
-from storyloom.domain.wire import Endpoint, Route
+from storyloom.domain.wire import Route
+from storyloom.tasks.alerts import tell_of_budget
 from storyloom.tasks.ports import Ports
 
 from .addresses import notify_address
 from .environment import Environment, project_folder, read_environment, spool_folder, warehouse_path
 from .lane import ReentrantLock, SharedLease
+from .models import open_door, open_ledger
 
 
 def compose(
@@ -59,10 +53,16 @@ def compose(
     sandbox: Sandbox = UnsandboxedRunner() if settings.sandbox == "none" else BubblewrapSandbox()
     release = LocalRelease(state / "releases", workspace, sandbox, config.commands.health)
     lane = ReentrantLock(state / "lane.lock")
-    return Ports(
+    ledger = open_ledger(config, environment, state)
+
+    def on_alert(alert: Alert) -> None:
+        tell_of_budget(ports, alert)
+
+    ports = Ports(
         project=project,
         config=config,
-        models=_door(config, environment, state, recorder, routes),
+        models=open_door(config, environment, state, recorder, ledger, on_alert=on_alert, routes=routes),
+        budgets=ledger,
         documents=StagedDocuments(workspace, state / "staged"),
         texts=_texts(project.repository),
         workspace=workspace,
@@ -79,6 +79,8 @@ def compose(
         bill=_bill(environment, config),
         mode="rehearsal" if environment.mode == "rehearsal" else "live",
     )
+    ledger.expire(on_alert)  # what a killed process had reserved counts as spent from now on
+    return ports
 
 
 def _texts(repository: str) -> Texts:
@@ -103,38 +105,6 @@ def configured(project: ProjectRef) -> ProjectConfig:
     settings = Settings.model_validate({**config.settings.model_dump(), **project.settings})
     name = config.project.name or Path(project.repository).name
     return config.model_copy(update={"settings": settings, "project": config.project.model_copy(update={"name": name})})
-
-
-def _door(
-    config: ProjectConfig,
-    environment: Environment,
-    state: Path,
-    recorder: Recorder,
-    routes: Mapping[str, Route] | None,
-) -> Door:
-    endpoints = {
-        provider: Endpoint(
-            api_key=SecretStr(environment.keys[provider]) if provider in environment.keys else None,
-            base_url=environment.base_urls.get(provider, ""),
-        )
-        for provider in {*environment.keys, *environment.base_urls}
-    }
-    settings = config.settings
-    caps: dict[Kind, Cap] = {"project": Cap(usd=settings.llm_budget_usd, tokens=settings.llm_budget_tokens)}
-    if settings.story_budget_usd is not None:
-        caps["story"] = Cap(usd=settings.story_budget_usd)
-    if settings.run_budget_usd is not None:
-        caps["run"] = Cap(usd=settings.run_budget_usd)
-    ledger = Ledger(environment.ledger_url or f"sqlite:///{state / 'ledger.sqlite'}", caps)
-    return Door(
-        {"*": LitellmRoute(endpoints)} if routes is None else routes,
-        CallJournal(state / "journal"),
-        ledger,
-        recorder,
-        routing_policy(config, providers=tuple(environment.keys) or None),
-        bundled_prices(),
-        redact=Redactor(environment.keys.values()),
-    )
 
 
 def _person_branch(workspace: GitWorkspace, state: Path) -> str:

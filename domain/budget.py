@@ -35,6 +35,12 @@ class Scope(Value):
     def __str__(self) -> str:
         return f"{self.kind} {self.id}".strip()
 
+    @classmethod
+    def named(cls, text: str) -> Scope:
+        """The scope that `str` gave this name."""
+        kind, _, id_ = text.partition(" ")
+        return cls.model_validate({"kind": kind, "id": id_})
+
 
 class Spending(Value):
     """What a scope has spent, what running calls hold reserved, and its cap."""

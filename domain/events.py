@@ -126,4 +126,33 @@ class Deployed(Value):
     detail: str = ""
 
 
-Event = CallRecorded | StoryMoved | GateJudged | Merged | Decided | RunMarked | Deployed
+class BudgetAlerted(Value):
+    """A sum of calls has passed 50, 80 or 100 per cent of its cap. `unit` says what the amounts count."""
+
+    event: Literal["budget"] = "budget"
+    event_id: str
+    ts: str = ""
+    tags: CallTags = Field(default_factory=CallTags)
+    scope: str
+    level: int
+    unit: Literal["dollars", "tokens"]
+    spent: float
+    cap: float
+
+
+class Estimated(Value):
+    """What a phase, a story or the whole ("total") of a run was expected to cost, said before its work began."""
+
+    event: Literal["estimate"] = "estimate"
+    event_id: str
+    ts: str = ""
+    tags: CallTags = Field(default_factory=CallTags)
+    part: Literal["phase", "story", "total"]
+    name: str
+    low: Decimal
+    likely: Decimal
+    high: Decimal
+    basis: str = ""
+
+
+Event = CallRecorded | StoryMoved | GateJudged | Merged | Decided | RunMarked | Deployed | BudgetAlerted | Estimated

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from .approvals import audience
+from .budget import Alert
 from .escalations import Escalation, plain
 from .model_calls import Value
 from .settings import Notify, Person
 
 Moment = Literal["asked", "reminder", "overdue"]
+Severity = Literal["critical", "important", "normal"]
 TITLE: dict[Moment, str] = {"asked": "A question waits", "reminder": "Still waiting", "overdue": "Overdue"}
 INTERVAL = {"critical": 1.0, "important": 4.0, "normal": 24.0}
 """Hours between reminders where the project does not say."""
@@ -21,7 +23,7 @@ class Notice(Value):
     """One message to some channels. `key` is the same for the same moment, so that it is sent once."""
 
     key: str
-    moment: Moment
+    moment: Moment | Literal["budget"]
     channels: tuple[str, ...]
     title: str
     body: str
@@ -52,6 +54,25 @@ def notice(escalation: Escalation, moment: Moment, number: int, notify: Notify, 
         title=f"{TITLE[moment]}: {plain(question.question)[:80]}",
         body="\n".join(lines),
         severity=escalation.severity,
+    )
+
+
+def budget_notice(alert: Alert, notify: Notify, key: str) -> Notice:
+    """The message that a scope has spent so much of its cap: the fuller, the more severe."""
+    severity: Severity = "critical" if alert.level >= 100 else "important" if alert.level >= 80 else "normal"
+    spent, cap = (
+        (f"${alert.spent:,.4f}", f"${alert.cap:,.2f}")
+        if alert.unit == "dollars"
+        else (f"{alert.spent:,f}", f"{alert.cap:,f} tokens")
+    )
+    title = f"{alert.level} % of a budget spent: {alert.scope.kind}"
+    return Notice(
+        key=f"budget/{key}",
+        moment="budget",
+        channels=tuple(getattr(notify, severity)),
+        title=title,
+        body=f"The {alert.scope} has used {alert.level} % of its budget: {spent} of {cap}.",
+        severity=severity,
     )
 
 

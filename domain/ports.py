@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import Field
 
+from .budget import Cap, Scope, Spending
 from .events import Event
 from .model_calls import ModelReply, ModelRequest, Value
 
@@ -25,6 +26,22 @@ class ModelDoor(Protocol):
             ModelError: one of its subclasses; `may_pass` tells whether waiting helps.
             BudgetExceeded: before the call, when its worst case would pass a cap.
         """
+        ...
+
+
+class Budgets(Protocol):
+    """What is spent, and the caps that one scope alone has; the same for all processes at once."""
+
+    def spent(self, scope: Scope) -> Spending:
+        """What a scope has spent and holds reserved, and its cap."""
+        ...
+
+    def set_cap(self, scope: Scope, cap: Cap) -> None:
+        """Give one scope a cap of its own."""
+        ...
+
+    def drop_cap(self, scope: Scope) -> None:
+        """Take the scope's own cap away: what holds for its kind holds again."""
         ...
 
 

@@ -10,6 +10,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from .budget import Cap, Kind
+from .rate_limit import RateLimit
+
 MODEL_CLASSES = ("light", "standard", "heavy")
 
 
@@ -84,6 +87,8 @@ class Settings(Section):
     llm_budget_tokens: int | None = Field(default=None, ge=0)
     story_budget_usd: Decimal | None = Field(default=None, ge=0)
     run_budget_usd: Decimal | None = Field(default=None, ge=0)
+    budgets: dict[Kind, Cap] = Field(default={}, description="More caps, by kind of scope, in dollars and tokens")
+    rate_limits: dict[str, RateLimit] = Field(default={}, description="What a provider takes a minute, by provider")
     start_no_story_after: float | None = Field(default=None, description="Seconds since 1970, UTC")
     auto_merge_prs: bool = False
     escalation_threshold: float = Field(default=0.75, ge=0, le=1)
@@ -103,6 +108,19 @@ class Settings(Section):
     command_wall_s: float = Field(default=300, gt=0)
     planning_folder: str = "docs"
     stories_folder: str = "docs/stories"
+
+    def caps(self) -> dict[Kind, Cap]:
+        """The caps that hold for every scope of a kind; a setting of its own goes before the same kind in `budgets`."""
+        own: dict[Kind, dict[str, object]] = {
+            "project": {"usd": self.llm_budget_usd, "tokens": self.llm_budget_tokens},
+            "story": {"usd": self.story_budget_usd},
+            "run": {"usd": self.run_budget_usd},
+        }
+        found = dict(self.budgets)
+        for kind, amounts in own.items():
+            named = {unit: amount for unit, amount in amounts.items() if amount is not None}
+            found[kind] = found.get(kind, Cap()).model_copy(update=named)
+        return {kind: cap for kind, cap in found.items() if cap != Cap()}
 
 
 class ModelPolicy(Section):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -64,6 +64,7 @@ class RehearsalServer:
 
     `source` is a Conversation, or anything with `respond` (a Cassette's player, a recorder). `models` are the names
     that `/v1/models` lists; with `only_listed` any other name is a 404. With `keep_bodies` the ledger holds requests.
+    With `keys` a request that brings none of them is a 401.
     """
 
     def __init__(
@@ -76,11 +77,13 @@ class RehearsalServer:
         only_listed: bool = False,
         keep_bodies: bool = False,
         faults: Sequence[Fault] = (),
+        keys: Collection[str] = (),
     ) -> None:
         if host not in LOOPBACK:
             raise InputError(f"the rehearsal server listens on loopback only, not on {host!r}", remedy="Use 127.0.0.1.")
         self.source: Source = Scripted(source) if isinstance(source, Conversation) else source
         self.models, self.only_listed, self.keep_bodies = tuple(models), only_listed, keep_bodies
+        self.keys = frozenset(keys)
         self.faults = FaultScript()
         self.faults.add(*faults)
         self.ledger = Ledger()
@@ -144,6 +147,8 @@ class RehearsalServer:
 
     def _unfaulted(self, exchange: Exchange, alter: Alter | None) -> Response:
         asked = exchange.asked
+        if self.keys and _key(exchange.headers) not in self.keys:
+            return body_response(401, exchange.wire.error("authentication_error", "invalid key", "invalid_api_key"))
         if asked and self.only_listed and asked.model not in self.models:
             return body_response(
                 404, exchange.wire.error("not_found_error", f"model: {asked.model}", "model_not_found")
@@ -207,6 +212,10 @@ class RehearsalServer:
             return body_response(200 if one else 404, one or error)
         ends = {"has_more": False, "first_id": self.models[0], "last_id": self.models[-1]} if self.models else {}
         return body_response(200, {"data": found, **(ends if anthropic else {"object": "list"})})
+
+
+def _key(headers: Mapping[str, str]) -> str:
+    return headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
 
 
 def _model(name: str, anthropic: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 
 from ..domain.escalations import Escalation
-from ..domain.notices import due, notice
+from ..domain.notices import Notice, due, notice
 from .ports import Ports
 
 log = logging.getLogger(__name__)
@@ -18,9 +18,15 @@ def tell(ports: Ports, escalation: Escalation, moment: datetime | None = None) -
     A channel that cannot be reached never holds the work up: the reason is logged and kept beside the question.
     """
     found = due(escalation, ports.config.notify, moment or datetime.now(UTC))
-    if found is None or not ports.notifier or escalation.status != "pending":
+    if found is None or escalation.status != "pending":
         return []
-    message = notice(escalation, *found, ports.config.notify, ports.config.people)
+    return send(ports, notice(escalation, *found, ports.config.notify, ports.config.people))
+
+
+def send(ports: Ports, message: Notice) -> list[str]:
+    """The channels that took the message now; each channel gets each message once."""
+    if not ports.notifier:
+        return []
     told = []
     for channel in message.channels:
         name = f"notices/{message.key}/{channel}"

@@ -16,6 +16,7 @@ from typing import Any, Literal, NoReturn, cast
 
 from ..domain.errors import ConfigError, StoryloomError
 from ..domain.ports import (
+    Budgets,
     DeployTarget,
     Documents,
     FilesIn,
@@ -73,6 +74,7 @@ class Ports:
     sandbox: Sandbox = ABSENT["sandbox"]
     recorder: Recorder = ABSENT["recorder"]
     shelf: Shelf = ABSENT["shelf"]
+    budgets: Budgets | None = None
     deploy: DeployTarget | None = None
     notifier: Notifier | None = None
     files: Callable[..., FilesIn] = ABSENT["files"]  # (worktree, planned=paths that the story names)

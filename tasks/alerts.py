@@ -1,0 +1,42 @@
+"""Who hears that half, most or all of a budget is spent?"""
+
+from __future__ import annotations
+
+import logging
+
+from ..domain.budget import Alert
+from ..domain.errors import StoryloomError
+from ..domain.events import BudgetAlerted
+from ..domain.notices import budget_notice
+from .notify import send
+from .ports import Ports
+from .recording import event_key, record, tags_for
+
+log = logging.getLogger(__name__)
+
+
+def tell_of_budget(ports: Ports, alert: Alert) -> list[str]:
+    """Record that a cap is so far spent and tell the channels of its severity, once; the channels that were told.
+
+    Called between a paid answer and its use: whatever goes wrong here is logged and holds nothing up.
+    """
+    key = event_key("budget", alert.scope, alert.unit, alert.level, alert.cap.normalize())
+    message = budget_notice(alert, ports.config.notify, key)
+    log.warning("%s", message.body)
+    try:
+        record(
+            ports,
+            BudgetAlerted(
+                event_id=key,
+                tags=tags_for(ports),
+                scope=str(alert.scope),
+                level=alert.level,
+                unit=alert.unit,
+                spent=float(alert.spent),
+                cap=float(alert.cap),
+            ),
+        )
+        return send(ports, message)
+    except (StoryloomError, OSError) as error:
+        log.warning("Nobody could be told of it: %s", error)
+        return []
