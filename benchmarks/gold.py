@@ -27,6 +27,7 @@ from .stopwatch import percentile
 from .task_sets import Task, git, load_tasks, make_repository, solved, story_ids
 
 STORY_BUDGET = 20.0
+SMALL, SPARSE = 200, 25  # in larger sets, all tests are run at every 25th merge, else those that a change affects
 STEPS = (
     "start_story",
     "develop_turn",
@@ -60,8 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(folder: Path, tasks: Sequence[Task], faults: Mapping[str, str], options: argparse.Namespace) -> int:
     """Take the tasks through the road once, and once more what the first budget did not cover."""
     settings = {"story_budget_usd": STORY_BUDGET} if faults else {}
-    repository = make_repository(folder / "project", tasks, lanes=options.lanes, settings=settings)
+    every = options.whole_every or (1 if len(tasks) <= SMALL else SPARSE)
+    repository = make_repository(folder / "project", tasks, lanes=options.lanes, whole_every=every, settings=settings)
     print(f"{len(tasks)} stories on {options.lanes} lanes, {len(faults)} of them with a fault, model: {options.model}")
+    print(f"all tests at every merge{'' if every == 1 else f' that is a multiple of {every}, and at the end'}")
     problems: list[str] = []
     with pipeline.prefect(folder / "home"), model(options.model, Script(tasks, faults)) as (routes, base_url):
         first = pipeline.implement(repository, folder / "home", routes, base_url=base_url)
@@ -199,6 +202,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--faults", action="store_true", help="three stories in four begin with a fault")
     parser.add_argument("--seed", type=int, default=0, help="which stories get which fault")
     parser.add_argument("--model", choices=("inside", "http"), default="inside")
+    parser.add_argument(
+        "--whole-every", type=int, help=f"all tests at every N-th merge; 1 up to {SMALL} tasks, else {SPARSE}"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the repository and the state")
     return parser.parse_args(arguments)
 

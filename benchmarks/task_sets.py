@@ -20,8 +20,13 @@ from typing import Any
 PER_EPIC = 100
 STUB = "    raise NotImplementedError\n"
 RUNNER = '''\
-"""Run every test below tests/: plain assertions, functions called test_*, and unittest's test cases."""
+"""Run the tests below tests/: plain assertions, functions called test_*, and unittest's test cases.
 
+    python check.py            all of them
+    python check.py PATH...    those that are among these paths, or import one of them, over however many modules
+"""
+
+import ast
 import io
 import pathlib
 import sys
@@ -49,8 +54,46 @@ def run(path):
     return passed - len(failed), failed
 
 
+def imports(path):
+    """The files of this project that a file names as modules; all that it could, where it cannot be read."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(HERE).parts[: -node.level] if node.level else ()
+            stem = ".".join([*package, *filter(None, [node.module])])
+            names |= {stem, *(f"{stem}.{alias.name}" for alias in node.names)}
+    for name in names:
+        yield from (HERE / f"{name.replace('.', '/')}{end}" for end in (".py", "/__init__.py"))
+
+
+def affected(tests, changed):
+    """The tests that a change can make fail; all of them where it is not only of Python files."""
+    changed = {HERE / path for path in changed if not path.startswith(("docs/", ".bmad/"))}
+    if any(path.suffix != ".py" or path == HERE / "check.py" or not path.exists() for path in changed):
+        return tests
+    known = {}
+    chosen = []
+    for test in tests:
+        seen, open_ = {test}, [test]
+        while open_ and not seen & changed:
+            path = open_.pop()
+            try:
+                if path not in known:
+                    known[path] = {found for found in imports(path) if found.is_file()}
+            except (SyntaxError, ValueError):
+                return tests
+            open_ += known[path] - seen
+            seen |= known[path]
+        if seen & changed:
+            chosen.append(test)
+    return chosen
+
+
 passed, failed = 0, 0
-for path in sorted((HERE / "tests").glob("test_*.py")):
+every = sorted((HERE / "tests").glob("test_*.py"))
+for path in affected(every, sys.argv[1:]) if sys.argv[1:] else every:
     try:
         good, bad = run(path)
     except BaseException:
@@ -228,9 +271,18 @@ def _plain(text: str) -> str:
 
 
 def make_repository(
-    folder: Path, tasks: Sequence[Task], *, lanes: int, settings: Mapping[str, object] | None = None
+    folder: Path,
+    tasks: Sequence[Task],
+    *,
+    lanes: int,
+    whole_every: int = 1,
+    settings: Mapping[str, object] | None = None,
 ) -> Path:
-    """A committed repository with the plan, the settings, the test runner and every task's given files."""
+    """A committed repository with the plan, the settings, the test runner and every task's given files.
+
+    With `whole_every` above 1 a story is proven by the tests that its change affects, and all tests are run at every
+    so manieth merge and at the end.
+    """
     texts = {
         "README.md": "# Tasks\n",
         ".gitignore": "__pycache__/\n",
@@ -241,9 +293,11 @@ def make_repository(
             {
                 "project": {"name": "tasks"},
                 "agents": {"amelia": "openai/gpt-6-sol", "quinn": "openai/gpt-6-luna"},
-                "commands": {"test": "python check.py"},
+                "commands": {"test": "python check.py"}
+                | ({"test_changed": "python check.py {changed}"} if whole_every > 1 else {}),
                 "settings": {
                     "max_concurrent_agents": lanes,
+                    "whole_suite_every": whole_every,
                     "llm_budget_usd": 1_000_000,
                     "deploy": "none",
                     "when_asked": "recommendation",

@@ -43,6 +43,13 @@ def diff_stat(git: Git, base: str, head: str) -> DiffStat:
     )
 
 
+def changed_files(git: Git, since: str) -> list[str]:
+    """Paths that differ between a commit and what stands in a worktree, untracked files included, sorted."""
+    known = git.shown("diff", "--name-only", "-z", "--no-renames", "--ignore-submodules=all", since, "--")
+    fresh = git.shown("ls-files", "-z", "--others", "--exclude-standard")
+    return sorted({path for path in (known + fresh).split("\0") if path})
+
+
 def tracked_files(git: Git, commit: str) -> list[str]:
     """Paths tracked at a commit, sorted."""
     out = git.shown("ls-tree", "-r", "-z", "--name-only", "--full-tree", git.commit(commit))

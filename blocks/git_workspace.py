@@ -15,7 +15,7 @@ from storyloom.domain.safe_paths import check_path
 from .disk import storage_errors
 from .git import Git, Identity, check_branch, locate
 from .git_commits import Operations, commit_tree, encoded, message_with_op, plain_message, stage_everything
-from .git_history import diff_stat, diff_text, export_tree, text_at, texts_at, tracked_files
+from .git_history import changed_files, diff_stat, diff_text, export_tree, text_at, texts_at, tracked_files
 from .git_publish import checked_out, move_forward
 from .git_worktrees import Worktrees, open_up, remove_tree, require_commit
 
@@ -275,6 +275,10 @@ class GitWorkspace:
     def stat(self, base: str, head: str) -> DiffStat:
         """Files and lines changed between two commits; a binary file counts no lines."""
         return diff_stat(self._trees.repository(), base, head)
+
+    def changed(self, worktree: str, since: str) -> list[str]:
+        """Paths that differ between a commit and what stands in a worktree, untracked files included, sorted."""
+        return changed_files(self._trees.at(worktree), self._trees.repository().commit(since))
 
     def files(self, commit: str) -> list[str]:
         """Paths tracked at a commit, sorted."""

@@ -168,6 +168,10 @@ class Workspace(Protocol):
         """Files and lines changed between two commits."""
         ...
 
+    def changed(self, worktree: str, since: str) -> list[str]:
+        """Paths that differ between a commit and what stands in a worktree, untracked files included, sorted."""
+        ...
+
     def files(self, commit: str) -> list[str]:
         """Paths tracked at a commit, sorted."""
         ...

@@ -32,10 +32,15 @@ class Project(Section):
 
 
 class Commands(Section):
-    """How the project's code is set up, tested and run. Run in the sandbox, from the repository's root."""
+    """How the project's code is set up, tested and run. Run in the sandbox, from the repository's root.
+
+    `test_changed` tests a change alone: `{changed}` in it becomes the changed paths (`jest --findRelatedTests
+    {changed}`). It takes the place of `test` on a story's branch, and on the main line as `whole_suite_every` says.
+    """
 
     setup: str = ""
     test: str = "python -m unittest discover"
+    test_changed: str = ""
     health: str = ""
     start: str = ""
 
@@ -106,6 +111,9 @@ class Settings(Section):
     max_review_rounds: int = Field(default=3, ge=1)
     max_context_tokens: int = Field(default=60_000, ge=2_000)
     command_wall_s: float = Field(default=300, gt=0)
+    whole_suite_every: int = Field(
+        default=1, ge=1, description="With commands.test_changed: all tests at every how manieth merge, and at the end"
+    )
     planning_folder: str = "docs"
     stories_folder: str = "docs/stories"
 

@@ -93,7 +93,10 @@ class Work:
         """One turn of the developer, from the cache when it was finished before; its end if a question waits."""
         messages = mask_old(self.state.messages, keep_last=KEEP_LAST, budget=self.settings.max_context_tokens)
         number = self.state.turn + 1
-        turn = develop_turn(self.project, self.story, DEVELOPER, self.start.system, messages, self.commit, number)
+        since = self.start.baseline
+        turn = develop_turn(
+            self.project, self.story, DEVELOPER, self.start.system, messages, self.commit, number, since
+        )
         outcomes = turn.outcomes
         if turn.question is not None:
             answer = settle(self.project, self.question(turn.question[1], number))
@@ -123,7 +126,8 @@ class Work:
     def judge(self, summary: str, notes: str) -> StoryOutcome | None:
         """Run the tests and the review on what the developer calls finished; None sends it back."""
         worktree = self.ports.workspace.path(self.story.key)
-        self.tests = run_tests(self.project, worktree, self.commit, f"story {self.story.id}", self.story.key)
+        what, since = f"story {self.story.id}", self.start.baseline
+        self.tests = run_tests(self.project, worktree, self.commit, what, self.story.key, since)
         if self.tests.passed is not True:
             self.failures += 1
             if self.failures >= self.settings.max_attempts:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from prefect import flow, task
@@ -12,13 +14,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.transactions import CommitMode, transaction
 
 from ..domain.delivery import PhaseReport, phase_status
+from ..domain.pace import Pace
 from ..domain.phases import Phase
 from ..domain.ports import ProjectRef
 from ..domain.schedule import build_dag, decide
 from ..domain.stories import Lane, Story, StoryOutcome
 from ..tasks.ports import ports_for
 from ..tasks.recording import below_one_root
-from ..tasks.sprint import Sprint, plan_sprint, show_board, story_ends
+from ..tasks.sprint import plan_sprint, read_sprint, show_board, story_ends
+from ..tasks.verification import count_merges, merged_since_all_tests, run_tests
 from .develop_story import develop_story
 from .integrate import integrate
 from .phases import approved, report
@@ -32,15 +36,18 @@ def implementation(project: ProjectRef) -> PhaseReport:
         return report(Phase.IMPLEMENTATION, [], [], "failed", "There are no stories to develop in the epics document.")
     done = story_ends(project, sprint)
     if len(done) == len(sprint.stories):
-        return report(Phase.IMPLEMENTATION, [], sorted(done), "already_done")
+        broken = prove_main_line(project)
+        return report(Phase.IMPLEMENTATION, [], sorted(done), "failed" if broken else "already_done", broken)
     width = ports_for(project).config.settings.max_concurrent_agents
     runner: Any = ThreadPoolTaskRunner(max_workers=width)
     with below_one_root():
-        ends = batch.with_options(task_runner=runner)(project, sprint, sorted(done), width)
+        ends = batch.with_options(task_runner=runner)(project, sorted(done), width)
     show_board(project, sprint, ends)
     outcomes = tuple(ends[story.key] for story in sprint.stories if story.key in ends)
     status = phase_status(outcomes)
-    reason = "; ".join(f"{o.story}: {o.reason}" for o in outcomes if o.reason)
+    broken = prove_main_line(project)
+    status = "failed" if broken else status
+    reason = "; ".join([*filter(None, [broken]), *(f"{o.story}: {o.reason}" for o in outcomes if o.reason)])
     if status == "done" and Phase.IMPLEMENTATION in ports_for(project).config.gates.phases:
         status = "done" if approved(project, Phase.IMPLEMENTATION, "This phase needs approval.") else "waiting"
     return PhaseReport(
@@ -50,6 +57,24 @@ def implementation(project: ProjectRef) -> PhaseReport:
         found=tuple(sorted(done)),
         reason=reason,
         stories=outcomes,
+    )
+
+
+def prove_main_line(project: ProjectRef) -> str:
+    """Run all tests on the main line if the last merges were proven by fewer; what is wrong with it, "" if nothing."""
+    merges = merged_since_all_tests(project)
+    if not merges:
+        return ""
+    ports = ports_for(project)
+    with ports.lane():
+        tip = ports.workspace.tip()
+        tests = run_tests(project, ports.workspace.integration(), tip, "all, on the main line")
+        if tests.passed:
+            count_merges(project, 0, whole=True)
+            return ""
+    told = "fail" if tests.passed is False else "showed nothing"
+    return (
+        f"All tests {told} on the main line at {tip[:12]}; the last {merges} merges passed the tests of their changes."
     )
 
 
@@ -82,8 +107,12 @@ def develop_and_integrate(project: ProjectRef, story: Story) -> StoryOutcome:
 
 
 @flow(name="batch", flow_run_name="batch of stories")
-def batch(project: ProjectRef, sprint: Sprint, done: list[str], width: int) -> dict[str, StoryOutcome]:
-    """Run stories as their prerequisites are merged; a story that fails blocks only those that depend on it."""
+def batch(project: ProjectRef, done: list[str], width: int) -> dict[str, StoryOutcome]:
+    """Run stories as their prerequisites are merged; a story that fails blocks only those that depend on it.
+
+    The plan is read here instead of being passed: Prefect refuses parameters of more than 512 KiB, some 600 stories.
+    """
+    sprint, pace = read_sprint(project), Pace()
     stories = {story.key: story for story in sprint.stories}
     dag = build_dag(sprint.stories)
     dag.require_acyclic()
@@ -99,15 +128,23 @@ def batch(project: ProjectRef, sprint: Sprint, done: list[str], width: int) -> d
             running[key] = take_story.submit(project, stories[key])
         if not running:
             break
-        next(as_completed(list(running.values())))
+        if pace.due(len(ends), time.monotonic()):
+            with pace.measured(time.monotonic):
+                show_board(project, sprint, ends, sorted(running), {**decision.waiting, **decision.held})
+        _wait(running, pace.pause(len(ends), time.monotonic()))
         for key in [key for key, future in running.items() if future.state.is_final()]:
             ends[key] = _end(key, running.pop(key))
             if ends[key].status == "merged":
                 merged.add(key)
-            show_board(project, sprint, ends, sorted(running), {**decision.waiting, **decision.held})
     for key in stories.keys() - merged - ends.keys():
         ends[key] = StoryOutcome(story=key, status="skipped", reason="No new story is started any more tonight.")
     return ends
+
+
+def _wait(running: Mapping[str, PrefectFuture[StoryOutcome]], limit_s: float | None) -> None:
+    """Wait until a story has ended, or for `limit_s`."""
+    with suppress(TimeoutError):
+        next(as_completed(list(running.values()), timeout=limit_s))
 
 
 def tonight_is_over(project: ProjectRef) -> bool:

@@ -8,7 +8,7 @@ from ..domain.ports import ProjectRef
 from ..domain.stories import Lane, Story, StoryOutcome
 from ..tasks.integration import clear_worktree, merge_story, merged_commit, move_story, rebase_story
 from ..tasks.ports import ports_for
-from ..tasks.verification import run_tests
+from ..tasks.verification import count_merges, run_tests, whole_suite_is_due
 
 
 @flow(name="integrate", flow_run_name="integrate · {story.id}")
@@ -24,13 +24,16 @@ def integrate(project: ProjectRef, story: Story, outcome: StoryOutcome) -> Story
                 reason = f"The story conflicts with the main line in {files}."
                 return outcome.model_copy(update={"status": "blocked", "lane": Lane.CODE, "reason": reason})
             worktree = ports.workspace.path(story.key)
-            tests = run_tests(project, worktree, rebased.commit, f"story {story.id} on the tip", story.key)
+            whole = whole_suite_is_due(project)
+            since = "" if whole else rebased.tip
+            tests = run_tests(project, worktree, rebased.commit, f"story {story.id} on the tip", story.key, since)
             if not tests.passed:
                 reason = "The tests fail once the story stands on the main line's tip."
                 update = {"status": "blocked", "lane": Lane.CODE, "reason": reason, "tests": tests}
                 return outcome.model_copy(update=update)
             outcome = outcome.model_copy(update={"tests": tests})
             merge = merge_story(project, story, rebased.commit, outcome)
+            count_merges(project, 1, whole=whole)
         merged = outcome.model_copy(update={"status": "merged", "commit": merge, "reason": ""})
         clear_worktree(project, story)  # before the board: a story that is done there is not looked at again
         move_story(project, story, "done", merged)

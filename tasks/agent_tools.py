@@ -6,7 +6,7 @@ turn that is played again from recorded replies asks the next question with the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..domain.agent_tools import (
@@ -34,6 +34,7 @@ from ..domain.ports import FilesIn, Limits, Sandbox
 from ..domain.protected_paths import clean_path, why_protected
 from ..domain.settings import Commands
 from ..domain.stories import TestReport
+from ..domain.test_choice import suite_command
 from ..domain.test_reports import describe_tests, report_tests
 
 READ_LINES = 400
@@ -50,7 +51,8 @@ CHANGES = ("edit_file", "write_file", "delete_file")
 class Bench:
     """Where a developer works: one worktree's files, the sandbox, the project's commands and what is off limits.
 
-    `planned` are the paths that the story names; they may open the CI configuration.
+    `planned` are the paths that the story names; they may open the CI configuration. `changed` tells what the story has
+    changed so far.
     """
 
     files: FilesIn
@@ -60,6 +62,7 @@ class Bench:
     limits: Limits = field(default_factory=Limits)
     stories_folder: str = "docs/stories"
     planned: tuple[str, ...] = ()
+    changed: Callable[[], Sequence[str]] = tuple
 
 
 def apply_tools(calls: Sequence[ToolCall], bench: Bench) -> tuple[ToolOutcome, ...]:
@@ -224,7 +227,7 @@ def _run_tests(bench: Bench) -> Done:
 
 def run_project_tests(bench: Bench) -> TestReport:
     """What our own run of the project's tests establishes in the bench's worktree."""
-    command = bench.commands.test
+    command = suite_command(bench.commands, bench.changed())
     result = bench.sandbox.run(command, bench.worktree, bench.limits)
     return report_tests(result, command, bench.worktree)
 

@@ -20,6 +20,7 @@ from .agent_tools import Bench, apply_tools
 from .ports import Ports, ports_for
 from .recording import event_key, tags_for
 from .retries import may_pass
+from .verification import changed_paths
 
 VERSION = "1"
 MAX_OUTPUT_TOKENS = 16_000
@@ -69,8 +70,9 @@ def develop_turn(
     messages: tuple[Message, ...],
     commit: str,
     number: int,
+    since: str = "",
 ) -> Turn:
-    """One turn of a story's developer, starting from the worktree at `commit`."""
+    """One turn of a story's developer, starting from the worktree at `commit`; the story began at `since`."""
     ports = ports_for(project)
     reply = ports.models.complete(_request(ports, story, persona, system, messages, number))
     worktree = ports.workspace.path(story.key)
@@ -83,6 +85,7 @@ def develop_turn(
         limits=Limits(wall_s=ports.config.settings.command_wall_s),
         stories_folder=ports.config.settings.stories_folder,
         planned=story.files,
+        changed=lambda: changed_paths(ports, worktree, since),
     )
     outcomes = apply_tools(reply.tool_calls, bench)
     after = ports.workspace.checkpoint(worktree, f"{story.id}: turn {number}")

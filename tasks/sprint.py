@@ -21,6 +21,8 @@ from ..domain.story_file import new_story_file
 from .documents import commit_texts
 from .ports import ports_for
 
+EPICS = "epics.md"
+
 
 class Sprint(Value):
     """What the epics document plans."""
@@ -36,17 +38,11 @@ def plan_sprint(project: ProjectRef) -> Sprint:
     Raises:
         DocumentError: the epics document is missing, or a heading in it cannot be told apart.
     """
+    plan = read_sprint(project)
     ports = ports_for(project)
     settings = ports.config.settings
     tip = ports.workspace.tip()
-    epics_path, board_path = (f"{settings.planning_folder}/{name}" for name in ("epics.md", BOARD))
-    text = ports.workspace.read(tip, epics_path)
-    if text is None:
-        raise DocumentError("There is no such document.", path=epics_path, remedy="Run the phase solutioning first.")
-    plan = read_epics(text, epics_path)
-    errors = [note for note in plan.notes if note.severity == "error"]
-    if errors:
-        raise DocumentError(errors[0].message, path=errors[0].path, line=errors[0].line, remedy="Mend the document.")
+    epics_path, board_path = (f"{settings.planning_folder}/{name}" for name in (EPICS, BOARD))
     texts: dict[str, str | None] = {}
     there = set(ports.workspace.files(tip))
     for story in plan.stories:
@@ -65,6 +61,24 @@ def plan_sprint(project: ProjectRef) -> Sprint:
             texts[board_path] = merged.text
     if texts:
         commit_texts(ports, texts, "board: sprint planning", "sprint-planning")
+    return plan
+
+
+def read_sprint(project: ProjectRef) -> Sprint:
+    """The planned stories, as the epics document on the main line's tip names them.
+
+    Raises:
+        DocumentError: the epics document is missing, or a heading in it cannot be told apart.
+    """
+    ports = ports_for(project)
+    path = f"{ports.config.settings.planning_folder}/{EPICS}"
+    text = ports.workspace.read(ports.workspace.tip(), path)
+    if text is None:
+        raise DocumentError("There is no such document.", path=path, remedy="Run the phase solutioning first.")
+    plan = read_epics(text, path)
+    errors = [note for note in plan.notes if note.severity == "error"]
+    if errors:
+        raise DocumentError(errors[0].message, path=errors[0].path, line=errors[0].line, remedy="Mend the document.")
     return Sprint(epics=plan.epics, stories=plan.stories)
 
 

@@ -11,18 +11,46 @@ from prefect.context import TaskRunContext
 from ..domain.events import GateJudged
 from ..domain.ports import Limits, ProjectRef
 from ..domain.stories import TestReport
+from ..domain.test_choice import suite_command, whole_is_due
 from ..domain.test_reports import report_tests
-from .ports import ports_for
+from .ports import Ports, ports_for
 from .recording import event_key, record, tags_for
 from .retries import may_pass
 
 VERSION = "1"
+COUNT = "merged-since-all-tests"
+
+
+def changed_paths(ports: Ports, worktree: str, since: str) -> list[str]:
+    """What a worktree has changed since a commit; nothing where the project has no use for it."""
+    asked = since and ports.config.commands.test_changed.strip()
+    return ports.workspace.changed(worktree, since) if asked else []
+
+
+def merged_since_all_tests(project: ProjectRef) -> int:
+    """How many merges have entered the main line since all tests passed on it."""
+    return int(ports_for(project).shelf.get(COUNT) or 0)
+
+
+def whole_suite_is_due(project: ProjectRef) -> bool:
+    """Whether the next merge must be proven by all tests."""
+    config = ports_for(project).config
+    return whole_is_due(config.commands, config.settings.whole_suite_every, merged_since_all_tests(project))
+
+
+def count_merges(project: ProjectRef, merges: int, *, whole: bool) -> None:
+    """Keep how many merges have entered the main line since all tests passed on it."""
+    ports = ports_for(project)
+    count = 0 if whole else merged_since_all_tests(project) + merges
+    if count or ports.shelf.get(COUNT) not in (None, "0"):
+        ports.shelf.put(COUNT, str(count))
 
 
 def _key(context: TaskRunContext, parameters: dict[str, Any]) -> str:  # noqa: ARG001 - Prefect's signature
     project: ProjectRef = parameters["project"]
-    command = ports_for(project).config.commands.test
-    return f"tests-{event_key(VERSION, project.repository, parameters['commit'], command)}"
+    commands, since = ports_for(project).config.commands, parameters["since"]
+    part = (commands.test_changed, since) if since and commands.test_changed else ()
+    return f"tests-{event_key(VERSION, project.repository, parameters['commit'], commands.test, *part)}"
 
 
 @task(
@@ -41,11 +69,15 @@ def run_tests(
     commit: str,
     what: str,  # noqa: ARG001 - for the run's name
     story: str = "",
+    since: str = "",
 ) -> TestReport:
-    """The report of the project's tests at a commit that is checked out in a worktree."""
+    """The report of the project's tests at a commit that is checked out in a worktree.
+
+    With `since`, a commit whose tests pass, the project may have a command that tests what has changed.
+    """
     ports = ports_for(project)
-    command = ports.config.commands.test
     ports.workspace.reset(worktree, commit)
+    command = suite_command(ports.config.commands, changed_paths(ports, worktree, since))
     result = ports.sandbox.run(command, worktree, Limits(wall_s=ports.config.settings.command_wall_s))
     report = report_tests(result, command, worktree)
     ports.workspace.reset(worktree, commit)

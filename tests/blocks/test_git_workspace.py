@@ -32,6 +32,24 @@ def test_it_is_a_workspace(workspace: GitWorkspace):
     assert isinstance(workspace, Workspace)
 
 
+def test_what_a_worktree_has_changed_is_known_committed_or_not_and_without_what_is_ignored(
+    repository: Path, workspace: GitWorkspace
+):
+    tip = workspace.tip()
+    tree = Path(workspace.open("1-1", "storyloom/1-1", tip))
+    assert workspace.changed(str(tree), tip) == []
+    (tree / ".gitignore").write_text("*.pyc\n")
+    (tree / "new file.txt").write_text("x\n")
+    workspace.checkpoint(str(tree), "half")
+    (tree / "README.md").write_text("changed\n")
+    (tree / "app.py").unlink()
+    (tree / "ü\nü.py").write_text("")
+    (tree / "x.pyc").write_text("")
+    assert workspace.changed(str(tree), tip) == [".gitignore", "README.md", "app.py", "new file.txt", "ü\nü.py"]
+    workspace.reset(str(tree), tip)
+    assert workspace.changed(str(tree), tip) == []
+
+
 def test_the_person_keeps_checkout_index_branch_stash_and_hooks(
     repository: Path, workspace: GitWorkspace, story: Story
 ):

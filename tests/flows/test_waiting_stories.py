@@ -12,14 +12,13 @@ from storyloom.blocks.method_texts import MethodTexts
 from storyloom.blocks.project_files import ProjectFiles
 from storyloom.blocks.shelf import FileShelf
 from storyloom.domain.approvals import Given
+from storyloom.domain.epics import read_epics
 from storyloom.domain.fakes import ScriptedModels, ScriptedSandbox
 from storyloom.domain.model_calls import ModelReply, ToolCall
 from storyloom.domain.ports import CommandResult
-from storyloom.domain.stories import Story
 from storyloom.tasks.answers import submit
 from storyloom.tasks.ports import use
 from storyloom.tasks.questions import escalations
-from storyloom.tasks.sprint import Sprint
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
 
@@ -27,10 +26,10 @@ _spec = importlib.util.spec_from_file_location("people", Path(__file__).with_nam
 people = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(people)
 
-STORIES = tuple(
-    Story(key=f"1-{n}-part", id=f"1.{n}", epic="epic-1", title=f"Part {n}", files=(f"part{n}.py",), independent=True)
-    for n in range(1, 9)
+EPICS = "## Epic 1: Parts\n\n" + "\n".join(
+    f"### Story 1.{n}: Part\n\n**Prerequisites:** None\n\n**Files:** `part{n}.py`\n" for n in range(1, 9)
 )
+STORIES = read_epics(EPICS, "epics.md").stories
 ASKING = {"1-2-part", "1-5-part", "1-7-part"}
 
 
@@ -59,7 +58,9 @@ def model(request):
 def ports(tmp_path):
     repository = tmp_path / "repo"
     repository.mkdir()
-    for arguments in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "start"]):
+    (repository / "docs").mkdir()
+    (repository / "docs" / "epics.md").write_text(EPICS)
+    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
         who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
         subprocess.run(["git", *who, *arguments], cwd=repository, check=True, env=dict(os.environ))
     passed = CommandResult(exit_code=0, output="Ran 1 test in 0.001s\n\nOK\n")
@@ -80,7 +81,7 @@ def run(ports, done=()):
 
     flow = batch.with_options(task_runner=ThreadPoolTaskRunner(max_workers=4))
     with use(lambda _project: ports):
-        return flow(ports.project, Sprint(epics=(), stories=STORIES), list(done), 4)
+        return flow(ports.project, list(done), 4)
 
 
 def test_five_merge_and_three_wait_and_end_after_their_answers_whatever_the_order(ports):
