@@ -118,12 +118,14 @@ def _weakened(changes: tuple[FileChange, ...]) -> Iterator[Finding]:
     if after < before:
         worst = max(tests, key=lambda change: _assertions(change.removed) - _assertions(change.added))
         yield _finding("Assertions were taken away", worst.path, f"{before} removed, {after} added in all tests.")
-    idle = [row.strip() for change in tests for row in change.added if IDLE.search(row)]
-    if idle:
-        yield _finding("A test asserts nothing", tests[0].path, f"Added: {idle[0]}")
+    for change in tests:
+        if idle := next(_idle(change.added), ""):
+            yield _finding("A test asserts nothing", change.path, f"Added: {idle}")
 
 
 IDLE = re.compile(r"\bassert\s+True\s*(?:$|#|,)|assertTrue\(\s*True\s*\)|expect\(\s*true\s*\)\.toBe\(\s*true\s*\)")
+
+FUNCTION = re.compile(r"^\s*(?:async\s+)?def\s|^\s*(?:it|test)\s*\(|^func\s|^\s*(?:pub\s+)?fn\s|^\s*@Test\b")
 
 
 def _test_names(rows: Iterable[str]) -> set[str]:
@@ -132,8 +134,22 @@ def _test_names(rows: Iterable[str]) -> set[str]:
     }
 
 
+def _idle(rows: Iterable[str]) -> Iterator[str]:
+    """One line of each added function that asserts what is always true, and nothing beside it."""
+    idle, sound = "", False
+    for row in (*rows, "def "):
+        if FUNCTION.search(row):
+            if idle and not sound:
+                yield idle
+            idle, sound = "", False
+        if IDLE.search(row):
+            idle = idle or row.strip()
+        else:
+            sound = sound or ASSERTION.search(row) is not None
+
+
 def _assertions(rows: Iterable[str]) -> int:
-    return sum(ASSERTION.search(row) is not None for row in rows)
+    return sum(ASSERTION.search(row) is not None and IDLE.search(row) is None for row in rows)
 
 
 def _code(rows: Iterable[str]) -> list[str]:

@@ -114,6 +114,26 @@ def test_a_test_that_asserts_nothing_is_found(repository: Repository):
     assert repository.found() == [("A test asserts nothing", SHOP_TEST)]
 
 
+def test_a_true_assertion_beside_real_ones_is_fine(repository: Repository):
+    debugging = (
+        "\n    def test_more(self):\n        assert total([1]) == 1\n        assert True, 'good for debugging'\n"
+    )
+    (repository.new / SHOP_TEST).write_text(TEST + debugging)
+    assert repository.found() == []
+
+
+def test_a_true_assertion_does_not_stand_for_one_that_went(repository: Repository):
+    kept = [row for row in TEST.splitlines() if "assert" in row]
+    (repository.new / SHOP_TEST).write_text(TEST.replace(kept[-1], "        assert True  # later"))
+    assert ("Assertions were taken away", SHOP_TEST) in repository.found()
+
+
+def test_a_function_that_asserts_nothing_is_found_beside_one_that_does(repository: Repository):
+    sound = "\n    def test_more(self):\n        assert total([1]) == 1\n"
+    (repository.new / SHOP_TEST).write_text(TEST + sound + "\n    def test_ok(self):\n        assert True\n")
+    assert repository.found() == [("A test asserts nothing", SHOP_TEST)]
+
+
 def test_protected_files_are_found(repository: Repository):
     (repository.new / ".github" / "workflows").mkdir(parents=True)
     (repository.new / ".github" / "workflows" / "ci.yml").write_text("on: push\n")
