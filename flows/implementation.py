@@ -131,8 +131,7 @@ def batch(project: ProjectRef, done: list[str], width: int) -> dict[str, StoryOu
         if pace.due(len(ends), time.monotonic()):
             with pace.measured(time.monotonic):
                 show_board(project, sprint, ends, sorted(running), {**decision.waiting, **decision.held})
-        _wait(running, pace.pause(len(ends), time.monotonic()))
-        for key in [key for key, future in running.items() if future.state.is_final()]:
+        for key in _ended(running, pace.pause(len(ends), time.monotonic())):
             ends[key] = _end(key, running.pop(key))
             if ends[key].status == "merged":
                 merged.add(key)
@@ -141,10 +140,12 @@ def batch(project: ProjectRef, done: list[str], width: int) -> dict[str, StoryOu
     return ends
 
 
-def _wait(running: Mapping[str, PrefectFuture[StoryOutcome]], limit_s: float | None) -> None:
-    """Wait until a story has ended, or for `limit_s`."""
+def _ended(running: Mapping[str, PrefectFuture[StoryOutcome]], limit_s: float | None) -> list[str]:
+    """The story that has ended, waited for up to `limit_s`. The server is not asked: it learns of it later."""
     with suppress(TimeoutError):
-        next(as_completed(list(running.values()), timeout=limit_s))
+        ended = next(as_completed(list(running.values()), timeout=limit_s))
+        return [key for key, future in running.items() if future is ended]
+    return []
 
 
 def tonight_is_over(project: ProjectRef) -> bool:
