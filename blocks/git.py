@@ -75,6 +75,9 @@ SWITCHES = {
     "core.filesRefLockTimeout": "10000",
 }
 MARK = "STORYLOOM_GIT"  # in the environment of every git that we run: the process that started it
+COMMITS_KEPT = 100_000
+_commits: set[str] = set()
+"""Ids that were seen to be commits: an id names the same object for ever, and asking git costs a process each time."""
 COMMIT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -155,9 +158,17 @@ class Git:
         Raises:
             GitError: there is no such commit.
         """
-        if COMMIT_ID.fullmatch(revision) is None:
+        exact = COMMIT_ID.fullmatch(revision) is not None
+        if exact and revision in _commits:
+            return revision
+        if not exact:
             check_branch(revision.removeprefix("refs/heads/"))
-        return self.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        found = self.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        if exact and found == revision:
+            if len(_commits) >= COMMITS_KEPT:
+                _commits.clear()
+            _commits.add(found)
+        return found
 
     def ref(self, name: str) -> str | None:
         """The commit id a full ref name points at, None if there is no such ref."""

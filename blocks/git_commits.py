@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from storyloom.domain.errors import GitError, InputError, UnsafePath
 
+from .disk import storage_errors
 from .git import Git
 from .git_worktrees import open_up
 
@@ -48,6 +51,26 @@ def commit_tree(git: Git, tree: str, parents: list[str], message: str, ref: str)
     commit = git.text("commit-tree", *flags, "-F", "-", tree, stdin=message.encode(errors="replace"))
     git.run("update-ref", "-m", "storyloom: " + message.split("\n", 1)[0][:60], ref, commit, parents[0])
     return commit
+
+
+def write_blobs(git: Git, texts: Mapping[str, bytes], scratch: Path) -> dict[str, str]:
+    """Keep texts as objects, in one process and unchanged by any filter, and return their ids by path."""
+    places = [scratch / f"text-{number}" for number in range(len(texts))]
+    with storage_errors(scratch):
+        for place, text in zip(places, texts.values(), strict=True):
+            place.write_bytes(text)
+    listed = "".join(f"{place}\n" for place in places)
+    ids = git.text("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=os.fsencode(listed)).split()
+    return dict(zip(texts, ids, strict=True))
+
+
+def modes_at(git: Git, commit: str, paths: Collection[str]) -> dict[str, str]:
+    """The mode of each path at a commit; an ordinary file's for those that are not there."""
+    modes = dict.fromkeys(paths, "100644")
+    if paths:
+        entries = git.text("ls-tree", "-z", "--full-tree", commit, "--", *paths).split("\0")
+        modes.update(dict.fromkeys((e.split("\t", 1)[1] for e in entries if e.startswith("100755 ")), "100755"))
+    return modes
 
 
 def plain_message(message: str) -> str:
@@ -94,6 +117,12 @@ class Operations:
             ops = {**self._read(git, f"{at}..{tip}" if at else tip), **ops}
             self._known = (tip, ops)
         return ops.get(op_id)
+
+    def made(self, parent: str, commit: str, op_id: str) -> None:
+        """Take note of a commit of our own whose only parent is `parent`."""
+        at, ops = self._known
+        if at == parent:
+            self._known = (commit, {op_id: commit, **ops})
 
     def _read(self, git: Git, commits: str) -> dict[str, str]:
         grep = ("--fixed-strings", f"--grep={TRAILER}: ")

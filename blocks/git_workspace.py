@@ -13,8 +13,17 @@ from storyloom.domain.ports import DiffStat
 from storyloom.domain.safe_paths import check_path
 
 from .disk import storage_errors
-from .git import Git, Identity, check_branch, locate
-from .git_commits import Operations, commit_tree, encoded, message_with_op, plain_message, stage_everything
+from .git import COMMIT_ID, Git, Identity, check_branch, locate
+from .git_commits import (
+    Operations,
+    commit_tree,
+    encoded,
+    message_with_op,
+    modes_at,
+    plain_message,
+    stage_everything,
+    write_blobs,
+)
 from .git_history import changed_files, diff_stat, diff_text, export_tree, text_at, texts_at, tracked_files
 from .git_publish import checked_out, move_forward
 from .git_worktrees import Worktrees, open_up, remove_tree, require_commit
@@ -45,6 +54,7 @@ class GitWorkspace:
         self._ref = f"refs/heads/{integration_branch}"
         self._trees = Worktrees(place, state.resolve(), identity or Identity())
         self._operations = Operations()
+        self._last_diff = ("", "", 0, "")
 
     # Worktrees
 
@@ -64,8 +74,8 @@ class GitWorkspace:
         """
         path = self._trees.path(INTEGRATION)
         with self._trees.lock():
-            tip = self.tip()
             if not self._trees.sound(path, self._branch):
+                tip = self.tip()
                 if elsewhere := [place for place in checked_out(self._trees, self._branch) if place != path]:
                     raise RepositoryError(
                         f"The branch {self._branch} is checked out in {elsewhere[0]}.",
@@ -217,16 +227,15 @@ class GitWorkspace:
             tip = self.tip()
             index = {"GIT_INDEX_FILE": str(scratch / "index")}
             git.run("read-tree", tip, env=index)
-            lines = []
-            for path, text in files.items():
-                if text is None:
-                    lines.append(f"0 {'0' * len(tip)}\t{path}")
-                    continue
-                blob = git.text("hash-object", "-w", "--stdin", "--no-filters", stdin=texts[path])
-                lines.append(f"{self._mode(git, tip, path)} {blob}\t{path}")
+            blobs, modes = write_blobs(git, texts, scratch), modes_at(git, tip, texts)
+            lines = [
+                f"{modes[path]} {blobs[path]}\t{path}" if path in blobs else f"0 {'0' * len(tip)}\t{path}"
+                for path in files
+            ]
             git.run("update-index", "-z", "--index-info", stdin=os.fsencode("\0".join([*lines, ""])), env=index)
             tree = git.text("write-tree", env=index)
             commit = commit_tree(git, tree, [tip], message_with_op(message, op_id), self._ref)
+            self._operations.made(tip, commit, op_id)
             git.run("reset", "-q", "--hard")
             return commit
 
@@ -270,7 +279,12 @@ class GitWorkspace:
 
     def diff(self, base: str, head: str, *, context: int = 3) -> str:
         """The unified diff between two commits; bytes that are no UTF-8 are shown as replacement signs."""
-        return diff_text(self._trees.repository(), base, head, context)
+        last = self._last_diff  # a reviewer and our own checks look at the same change
+        if last[:3] != (base, head, context):
+            last = (base, head, context, diff_text(self._trees.repository(), base, head, context))
+            if COMMIT_ID.fullmatch(base) and COMMIT_ID.fullmatch(head):
+                self._last_diff = last
+        return last[3]
 
     def stat(self, base: str, head: str) -> DiffStat:
         """Files and lines changed between two commits; a binary file counts no lines."""
@@ -308,10 +322,6 @@ class GitWorkspace:
         """Leave a rebase that stands still, or one that a full disk or a crash cut off."""
         if (git.git_dir / "rebase-merge").exists():
             git.run("rebase", "--abort")
-
-    def _mode(self, git: Git, commit: str, path: str) -> str:
-        entry = git.text("ls-tree", "-z", "--full-tree", commit, "--", path).split(" ")
-        return "100755" if entry[0] == "100755" else "100644"
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 from storyloom.domain.errors import GitError, RepositoryError
+from storyloom.domain.keys import plain
 
 from .disk import storage_errors
 from .file_lock import exclusive
@@ -79,11 +80,12 @@ class Worktrees:
         return Git(admin, path, self._identity, keep_open=self._descriptors())
 
     def path(self, name: str) -> Path:
-        """Where the worktree `name` is or would be.
+        """Where the worktree `name` is or would be: a folder of that name in ASCII.
 
         Raises:
             GitError: the name is not letters, digits, '.', '_' and '-'.
         """
+        name = plain(name)
         if NAME.fullmatch(name) is None or name.endswith((".", ".lock")) or ".." in name:
             raise GitError(f"{name!r} is not a worktree's name.", remedy="Use letters, digits, '.', '_' and '-'.")
         return self.folder / name

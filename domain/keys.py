@@ -15,6 +15,7 @@ _STORY_KEY = re.compile(r"(\d+)-(\d+)([a-z]?)-.+")
 _EPIC_KEY = re.compile(r"epic-(\d+)(-retrospective)?")
 _STORY_ID = re.compile(r"(\d+)\.(\d+)([a-z]?)")
 SLUG_LENGTH = 60
+SLUG_BYTES = 180  # a branch's name is one file's name at most
 
 
 @dataclass(frozen=True, order=True)
@@ -34,8 +35,18 @@ class KeyParts:
 
 def slug(text: str, longest: int = SLUG_LENGTH) -> str:
     """Lower-case words joined by dashes, Unicode letters kept; a short hash when nothing of the text can stay."""
-    made = re.sub(r"[^\w]+", "-", text.lower()).strip("-")[:longest].strip("-")
-    return made or hashlib.sha256(text.encode()).hexdigest()[:8]
+    made = re.sub(r"[^\w]+", "-", text.lower()).strip("-")[:longest]
+    made = made.encode(errors="replace")[:SLUG_BYTES].decode(errors="ignore").strip("-")
+    return made or hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8]
+
+
+def plain(text: str) -> str:
+    """The text itself if it is ASCII, else what of it is, with a hash that tells it apart: for the names of folders
+    and operations that every system can hold."""
+    if text.isascii():
+        return text
+    kept = re.sub(r"-{2,}", "-", text.encode("ascii", "ignore").decode()).strip("-")[:60]
+    return f"{kept}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:12]}".lstrip("-")
 
 
 def epic_key(number: int) -> str:

@@ -44,9 +44,9 @@ def develop_story(project: ProjectRef, story: Story, attempt: int = 1, because: 
     try:
         if (stopped := before_story(project, story)) is not None:
             return keep_outcome(project, stopped)
-        start = start_story(project, story, DEVELOPER, attempt, because)
-        if attempt == 1:
+        if attempt == 1:  # before the start, so that a story that nothing overtakes is merged as it was tested
             move_story(project, story, "in-progress")
+        start = start_story(project, story, DEVELOPER, attempt, because)
         outcome = before_merge(project, story, Work(project, story, start, attempt).run())
     except (StoryloomError, OSError) as error:
         outcome = _ended_by(error, story, attempt)

@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from ..domain.board import set_status, settle_epics, stamp_of
 from ..domain.errors import MergeConflict
 from ..domain.events import Merged, StoryMoved
+from ..domain.keys import plain
 from ..domain.model_calls import Value
 from ..domain.phases import BOARD
 from ..domain.ports import ProjectRef
@@ -30,7 +31,7 @@ class Rebased(Value):
 
 def merge_op(story_key: str) -> str:
     """The operation id under which a story is merged: once in the life of the main line."""
-    return f"merge-{story_key}"
+    return f"merge-{plain(story_key)}"
 
 
 def branch_of(story_key: str) -> str:
@@ -84,7 +85,7 @@ def move_story(project: ProjectRef, story: Story, status: str, outcome: StoryOut
     with ports.lane():
         texts = board_texts(ports, story, status, outcome)
         if texts:
-            commit_texts(ports, texts, f"board: story {story.id} is {status}", f"board-{story.key}-{status}")
+            commit_texts(ports, texts, f"board: story {story.id} is {status}", f"board-{plain(story.key)}-{status}")
     record(
         ports,
         StoryMoved(
@@ -105,14 +106,14 @@ def board_texts(ports: Ports, story: Story, status: str, outcome: StoryOutcome |
     tip = ports.workspace.tip()
     texts: dict[str, str | None] = {}
     board_path = f"{settings.planning_folder}/{BOARD}"
-    board = ports.workspace.read(tip, board_path)
+    file_path = f"{settings.stories_folder}/{story.key}.md"
+    read = ports.workspace.texts(tip, [board_path, file_path])
+    board, text = read.get(board_path), read.get(file_path)
     if board is not None:
         stamp = stamp_of(datetime.now(UTC))
         new = settle_epics(set_status(board, story.key, status, by="dev-story", stamp=stamp), stamp=stamp)
         if new != board:
             texts[board_path] = new
-    file_path = f"{settings.stories_folder}/{story.key}.md"
-    text = ports.workspace.read(tip, file_path)
     if text is not None:
         today = datetime.now(UTC).date().isoformat()
         new = closed_story_file(text, status, outcome, today)

@@ -87,18 +87,22 @@ def _material(ports: Ports, story: Story, tip: str) -> Material:
     found = ports.workspace.texts(tip, sources)
     texts = {path: text for path, text in found.items() if len(text) <= TEXT_FILE_LIMIT}
 
-    def documents(*names: str) -> dict[str, str]:
-        paths = (f"{settings.planning_folder}/{name}" for name in names)
-        found = {path: ports.workspace.read(tip, path) for path in paths}
-        return {path: text for path, text in found.items() if text}
+    def paths(*names: str) -> list[str]:
+        return [f"{settings.planning_folder}/{name}" for name in names]
 
-    conventions = {path: ports.workspace.read(tip, path) or "" for path in ports.config.onboarding}
+    architecture, documents = paths("architecture.md", "tech-spec.md"), paths("prd.md")
+    document, conventions = f"{settings.stories_folder}/{story.key}.md", list(ports.config.onboarding)
+    read = ports.workspace.texts(tip, [*architecture, *documents, document, *conventions])
+
+    def those(asked: list[str]) -> dict[str, str]:
+        return {path: read[path] for path in asked if read.get(path)}
+
     return Material(
         story=story,
-        story_document=ports.workspace.read(tip, f"{settings.stories_folder}/{story.key}.md") or "",
-        architecture=documents("architecture.md", "tech-spec.md"),
-        documents=documents("prd.md"),
-        conventions={path: text for path, text in conventions.items() if text},
+        story_document=read.get(document, ""),
+        architecture=those(architecture),
+        documents=those(documents),
+        conventions=those(conventions),
         notes=_notes(ports, story),
         files=texts,
         test_command=ports.config.commands.test,

@@ -80,7 +80,6 @@ def run_tests(
     command = suite_command(ports.config.commands, changed_paths(ports, worktree, since))
     result = ports.sandbox.run(command, worktree, Limits(wall_s=ports.config.settings.command_wall_s))
     report = report_tests(result, command, worktree)
-    ports.workspace.reset(worktree, commit)
     verdict = {True: "pass", False: "fail", None: "inconclusive"}[report.passed]
     record(
         ports,
