@@ -44,7 +44,8 @@ CANARIES = {
 FORBIDDEN = (
     "This kernel or container forbids name spaces. Allow them (Ubuntu: an AppArmor profile for bwrap, or "
     "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`; Docker: `--cap-add SYS_ADMIN --security-opt "
-    "seccomp=unconfined --security-opt systempaths=unconfined`), or set `sandbox: none` at your own risk."
+    "seccomp=unconfined --security-opt systempaths=unconfined`), or say --unsandboxed (`settings.sandbox: none`) "
+    "at your own risk."
 )
 CURES = (
     ("Creating new namespace failed", FORBIDDEN),
@@ -133,7 +134,10 @@ class BubblewrapSandbox:
                 self.sweep()
                 self._known = self.probe()
         if not self._known.ok:
-            remedy = self._known.remedy or "Set `sandbox: none` to run without one, at your own risk."
+            remedy = (
+                self._known.remedy
+                or "Say --unsandboxed (`settings.sandbox: none`) to run without one, at your own risk."
+            )
             raise SandboxMissing(f"No sandbox works here: {self._known.detail}", remedy=remedy)
         argv = shell_arguments(command)
         return self._run(argv, Path(worktree).absolute(), limits, env or {}, writable=writable)

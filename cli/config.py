@@ -28,23 +28,18 @@ class Explained:
 def explain(
     project: Annotated[Path, typer.Option("--project", "-C", help="The project's git repository.")] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    changed: Annotated[bool, typer.Option("--changed", help="Only what is not a default.")] = False,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Only what the project file or the environment sets.")
+    ] = False,
 ) -> None:
     """Show every setting, its value and where that comes from."""
     lines = [line for line in explained(project) if not changed or line.source != "default"]
     if as_json:
         typer.echo(json.dumps([line.__dict__ for line in lines], indent=2, default=str))
         return
-    from rich.table import Table
+    from .console import print_table
 
-    from .console import console
-
-    table = Table(box=None, padding=(0, 2))
-    for column in ("setting", "value", "from"):
-        table.add_column(column)
-    for line in lines:
-        table.add_row(line.name, str(line.value), line.source)
-    console().print(table)
+    print_table(("setting", "value", "from"), [(line.name, _shown(line.value), line.source) for line in lines])
 
 
 def explained(project: Path) -> Iterator[Explained]:
@@ -78,3 +73,16 @@ def explained(project: Path) -> Iterator[Explained]:
     )
     for provider in sorted(environment.keys):
         yield Explained(PROVIDER_KEYS[provider], "(set)", "environment")
+
+
+def _shown(value: Any) -> str:
+    """A value as a project file would say it."""
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_shown(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}"
+    if hasattr(value, "model_dump"):
+        return _shown(value.model_dump(exclude_defaults=True))
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)

@@ -150,4 +150,9 @@ def provider_of(model: str) -> str:
 def _disk(home: Path) -> Finding:
     there = next(p for p in (home, *home.parents) if p.exists())
     free = shutil.disk_usage(there).free
-    return Finding("disk", free >= MIN_FREE, f"{free / (1 << 30):.1f} GiB free at {there}", "Free at least 2 GiB.")
+    return Finding(
+        "disk",
+        free >= MIN_FREE,
+        f"{free / (1 << 30):.1f} GiB free for the state in {home}",
+        "Free at least 2 GiB, or name another folder: export STORYLOOM_HOME=…",
+    )

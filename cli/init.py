@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,11 +17,16 @@ PROVIDERS = ("anthropic", "openai")
 PERSONAS = ("mary", "john", "winston", "amelia", "quinn", "murat", "paige")
 HEAVY = ("winston", "quinn")  # quinn reviews what amelia writes: another model sees other mistakes
 LIGHT = ("paige",)
+DEFAULT_TEST = "python -m unittest discover"
+NODE_TOOLS = {"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lock": "bun", "bun.lockb": "bun"}
 TEST_HINTS = {
-    "package.json": "npm test",
     "go.mod": "go test ./...",
     "Cargo.toml": "cargo test",
     "pom.xml": "mvn -q test",
+    "gradlew": "./gradlew test",
+    "mix.exs": "mix test",
+    "pytest.ini": "python -m pytest -q",
+    "tox.ini": "python -m pytest -q",
     "pyproject.toml": "python -m pytest -q",
 }
 
@@ -58,13 +65,54 @@ def init_project(folder: Path, *, name: str = "", model: str = "", test: str = "
         read_project_config(root)
         raise InputError(f"{path} is there already and valid.", remedy="Edit it, or go on with: storyloom deliver")
     agents = "".join(f"  {persona}: {model or _model(persona)}\n" for persona in PERSONAS)
-    text = CONFIG.format(name=_quoted(name or root.name), agents=agents, test=_quoted(test or _test(root)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("x", encoding="utf-8") as file:
-        file.write(text)
+    command, why = (test, "") if test else guess_test(root)
+    text = CONFIG.format(name=_quoted(name or root.name), agents=agents, test=_quoted(command))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}).",
+            remedy=f"Make {path.parent} a folder that you may write to.",
+        ) from error
     read_project_config(root)
-    print(f"Wrote {path}.\nNext: write a brief (half a page), then: storyloom deliver --brief brief.md")
+    print(f"Wrote {path}.")
+    if why:
+        print(f"Tests are run by: {command}  ({why}; change commands.test if that is wrong)")
+    print(f"State is kept in: {read_environment().home}  (STORYLOOM_HOME names another folder)")
+    print("Next: look the file over, commit it, and write half a page about what you want into brief.md. Then:")
+    print("  storyloom doctor\n  storyloom deliver --brief brief.md")
     return path
+
+
+def guess_test(root: Path) -> tuple[str, str]:
+    """The command that probably runs the tests of this repository, and what says so."""
+    if "test" in _scripts(root / "package.json"):
+        tool = next((tool for lock, tool in NODE_TOOLS.items() if (root / lock).exists()), "npm")
+        return f"{tool} test", "package.json has a script for it"
+    for name, command in TEST_HINTS.items():
+        if (root / name).exists():
+            return command, f"because of {name}"
+    for name in ("Makefile", "makefile", "GNUmakefile"):
+        if re.search(r"^test\s*:(?!=)", _text(root / name), re.MULTILINE):
+            return "make test", f"{name} has a target for it"
+    return DEFAULT_TEST, "a guess, nothing at the repository's root says how"
+
+
+def _scripts(path: Path) -> dict[str, object]:
+    try:
+        scripts = json.loads(_text(path))["scripts"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return scripts if isinstance(scripts, dict) else {}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def repository_root(folder: Path) -> Path:
@@ -78,8 +126,17 @@ def repository_root(folder: Path) -> Path:
     except FileNotFoundError as error:
         raise RepositoryError("git was not found.", remedy="Install git 2.30 or newer.") from error
     except NotADirectoryError as error:
-        raise RepositoryError(f"{folder} is not a folder.") from error
+        raise RepositoryError(f"{folder} is not a folder.", remedy="Name the repository's folder with -C.") from error
     if found.returncode:
+        if "dubious ownership" in found.stderr:
+            raise RepositoryError(
+                f"git does not trust {folder.resolve()}: it belongs to somebody else.",
+                remedy=f"If you do: git config --global --add safe.directory {folder.resolve()}",
+            )
+        if _git(folder, "rev-parse", "--is-bare-repository").stdout.strip() == "true":
+            raise RepositoryError(
+                f"{folder.resolve()} is a bare git repository.", remedy="Clone it, and work in the clone."
+            )
         raise RepositoryError(
             f"{folder.resolve()} is not in a git repository.", remedy="Run `git init` and commit something first."
         )
@@ -98,7 +155,9 @@ def require_clean(root: Path) -> None:
     Raises:
         RepositoryError: with the first changed files.
     """
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no").stdout.splitlines()
+    changed = _git(
+        root, "-c", "core.quotePath=false", "status", "--porcelain", "--untracked-files=no"
+    ).stdout.splitlines()
     if changed:
         names = ", ".join(line[3:] for line in changed[:3]) + (" …" if len(changed) > 3 else "")
         raise RepositoryError(f"{root} has uncommitted changes ({names}).", remedy="Commit or stash them first.")
@@ -116,10 +175,6 @@ def _model(persona: str) -> str:
     provider = next((p for p in PROVIDERS if p in read_environment().keys), PROVIDERS[0])
     kind = "heavy" if persona in HEAVY else "light" if persona in LIGHT else "standard"
     return next(model for model in DEFAULT_CLASSES[kind] if model.startswith(f"{provider}/"))
-
-
-def _test(root: Path) -> str:
-    return next((t for name, t in TEST_HINTS.items() if (root / name).exists()), "python -m unittest discover")
 
 
 def _quoted(text: str) -> str:

@@ -71,19 +71,13 @@ def show_plan(job: Job, *, as_json: bool = False) -> None:
     if as_json:
         print(json.dumps({"lines": [line.__dict__ for line in lines], "most_usd": str(cap)}, indent=2))
         return
-    from rich.table import Table
+    from .console import print_table
 
-    from .console import console as make_console
-
-    table = Table(title="What would run", title_justify="left", box=None, padding=(0, 2))
-    for column in ("phase", "what", "state", "model calls at most", "model"):
-        table.add_column(column)
-    for line in lines:
-        state = "[dim]there already[/]" if line.done else "to do"
-        table.add_row(line.phase, line.what, state, str(line.most_calls or ""), line.model)
-    console = make_console()
-    console.print(table)
-    console.print(
-        f"It costs at most ${Decimal(cap):.2f}: settings.llm_budget_usd is reserved against before every call."
-    )
-    console.print("Nothing was started.")
+    rows = [
+        (line.phase, line.what, "there already" if line.done else "to do", str(line.most_calls or ""), line.model)
+        for line in lines
+    ]
+    print("What would run")
+    print_table(("phase", "what", "state", "model calls at most", "model"), rows)
+    print(f"It costs at most ${Decimal(cap):.2f} (settings.llm_budget_usd): no call is made that could pass this cap.")
+    print("Nothing was started.")

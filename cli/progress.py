@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from storyloom.domain.phases import Phase
@@ -49,7 +50,7 @@ class View:
         if key in self.seen:
             return ""
         self.seen.add(key)
-        line = self._line(event)
+        line = self._line(_escaped(event))
         if line:
             self.lines = [*self.lines, line][-LAST_LINES:]
         return line
@@ -87,6 +88,13 @@ class View:
             case "deploy":
                 return f"release {event['release']}: {event['outcome']}"
         return ""
+
+
+def _escaped(value: Any) -> Any:
+    """A value whose texts are shown as they are, brackets and all."""
+    if isinstance(value, dict):
+        return {key: _escaped(inner) for key, inner in value.items()}
+    return escape(value) if isinstance(value, str) else value
 
 
 def render(view: View) -> RenderableType:

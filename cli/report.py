@@ -39,7 +39,6 @@ Project = Annotated[
 Run = Annotated[str, typer.Option(help="Only this run's id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")]
-WIDEST = 60
 
 
 @app.command("list")
@@ -78,10 +77,9 @@ def bill(project: Project = "", run: Run = "", as_json: Json = False, as_csv: Cs
     if as_json or as_csv:
         _print_rows(read_bill(warehouse, project=name, run=run or None).frame(), as_json=as_json, as_csv=as_csv)
         return
-    from rich.console import Console
-    from rich.markdown import Markdown
+    from .console import print_markdown
 
-    Console().print(Markdown(bill_markdown(warehouse, name, run or None)))
+    print_markdown(bill_markdown(warehouse, name, run or None))
 
 
 @app.command(hidden=True)
@@ -164,17 +162,15 @@ def _print_rows(rows: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
     if not records:
         typer.echo("(no rows)")
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from .console import print_table
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in rows.columns:
-        number = all(isinstance(row[name], int | float | Decimal | None) for row in records)
-        table.add_column(str(name), justify="right" if number else "left", overflow="fold", max_width=WIDEST)
-    for row in records:
-        table.add_row(*("–" if value is None else _shown(value) for value in row.values()))
-    Console(width=None if sys.stdout.isatty() else 400).print(table)
+    numbers = {
+        str(name)
+        for name in rows.columns
+        if all(isinstance(row[name], int | float | Decimal | None) for row in records)
+    }
+    cells = [["–" if value is None else _shown(value) for value in row.values()] for row in records]
+    print_table([str(name) for name in rows.columns], cells, right=numbers, ruled=True)
 
 
 def _plain(value: Any) -> Any:

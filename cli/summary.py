@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markdown import Markdown
+from rich.markup import escape
 from rich.table import Table
 from storyloom.deployments.environment import project_folder
 
 from .console import console as make_console
+from .console import print_markdown, print_table
 
 if TYPE_CHECKING:
     from storyloom.domain.delivery import Delivery
@@ -35,22 +36,21 @@ def show_delivery(job: Job, delivery: Delivery, url: str, *, kept: bool = True, 
     table = Table(title="Phases", title_justify="left", box=None, padding=(0, 2), show_header=False)
     for report in delivery.phases:
         what = ", ".join(report.did) or ", ".join(report.found)
-        table.add_row(report.phase.value, WORDS[report.status], what + (f"\n{report.reason}" if report.reason else ""))
+        told = what + (f"\n{report.reason}" if report.reason else "")
+        table.add_row(report.phase.value, WORDS[report.status], escape(told))
     console.print(table)
     outcomes = next((r.stories for r in delivery.phases if r.stories), ())
     if outcomes:
-        board = Table(title="Stories", title_justify="left", box=None, padding=(0, 2))
-        for column in ("story", "end", "turns", "attempts", "commit", "reason"):
-            board.add_column(column)
-        for o in outcomes:
-            board.add_row(o.story, o.status, str(o.turns), str(o.attempts), o.commit[:10], o.reason)
-        console.print(board)
+        console.print("Stories", style="italic")
+        columns = ("story", "end", "turns", "attempts", "commit", "reason")
+        rows = [(o.story, o.status, str(o.turns), str(o.attempts), o.commit[:10], o.reason) for o in outcomes]
+        print_table(columns, rows, on=console)
     ports = ports_for(job.project)
     bill = ports.bill()
     if bill:
-        console.print(Markdown(bill))
+        print_markdown(bill, on=console)
     repository = job.project.repository
-    console.print(f"Repository   {repository}", soft_wrap=True)
+    console.print(f"Repository   {repository}", soft_wrap=True, markup=False)
     console.print(f"Main line    {job.config.settings.integration_branch} at {delivery.tip[:12]}", soft_wrap=True)
     if delivery.published:
         console.print(f"Your branch  {delivery.published}", soft_wrap=True)
@@ -59,6 +59,7 @@ def show_delivery(job: Job, delivery: Delivery, url: str, *, kept: bool = True, 
         console.print(f"Live         {live} (release {ports.deploy.current()})", soft_wrap=True)
         if job.config.commands.start:
             console.print(f"Start it     cd {live} && {job.config.commands.start}", soft_wrap=True, markup=False)
+    console.print(f"State        {project_folder(job.environment.home, repository)}", soft_wrap=True, markup=False)
     ui = url.removesuffix("/api")
     note = "" if kept else "  (ends with this command; KEEP=1 or --keep leaves it up)"
     console.print(f"Prefect UI   {ui}/runs  ·  {ui}/artifacts{note}", soft_wrap=True)

@@ -55,7 +55,10 @@ class StoryloomError(Exception):
         return str(self.args[0]) if self.args else type(self).__name__
 
     def __str__(self) -> str:
-        return f"{self.message} {self.remedy}".strip() if self.remedy else self.message
+        if not self.remedy:
+            return self.message
+        end = "" if self.message.endswith((".", "!", "?", ":", ";", "…")) else "."
+        return f"{self.message}{end} {self.remedy}".strip()
 
 
 class InputError(StoryloomError):

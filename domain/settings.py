@@ -5,15 +5,56 @@ The project file is `.bmad/project-config.yaml` in the target repository. Secret
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from .budget import Cap, Kind
+from .errors import UnsafePath
+from .phases import Phase
 from .rate_limit import RateLimit
+from .safe_paths import check_path
 
 MODEL_CLASSES = ("light", "standard", "heavy")
+
+
+def _folder(path: str) -> str:
+    """A folder inside the repository, as git writes it: `./docs/` is `docs`."""
+    plain = re.sub(r"^(?:\./+)+|/+$", "", path)
+    try:
+        check_path(plain)
+    except UnsafePath as error:
+        raise ValueError(f"this is no folder inside the repository: {error.message}") from None
+    return plain
+
+
+def _branch(name: str) -> str:
+    """A name that git takes for a branch (git-check-ref-format)."""
+    plain = re.fullmatch(r"(?!refs/)[^\x00- \x7f~^:?*\[\\]{1,200}", name)
+    parts = name.split("/")
+    if (
+        not plain
+        or any(not part or part.startswith((".", "-")) or part.endswith((".", ".lock")) for part in parts)
+        or any(bad in name for bad in ("..", "@{"))
+        or name in ("@", "HEAD")
+    ):
+        raise ValueError("git does not take this as a branch's name; use letters, digits, '.', '_', '-' and '/'")
+    return name
+
+
+def _phases(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of phases: a gate at a misspelt one would never be asked for."""
+    wrong = next((name for name in names if name not in set(Phase)), None)
+    if wrong is not None:
+        raise ValueError(f"there is no phase {wrong!r}; phases are {', '.join(Phase)}")
+    return names
+
+
+Folder = Annotated[str, AfterValidator(_folder)]
+Branch = Annotated[str, AfterValidator(_branch)]
+Phases = Annotated[tuple[str, ...], AfterValidator(_phases)]
 
 
 class Section(BaseModel):
@@ -64,7 +105,7 @@ class Gates(Section):
     come on top. `approvals` is how many different people must approve.
     """
 
-    phases: tuple[str, ...] = ()
+    phases: Phases = ()
     epics: tuple[str, ...] = ()
     stories: Literal["none", "spec", "done", "both"] = "none"
     approvals: int = Field(default=1, ge=1, le=10)
@@ -104,7 +145,7 @@ class Settings(Section):
     fleet: bool = Field(default=False, description="Free the worker while a question waits, and start again after it")
     requested_by: str = Field(default="", description="Who asked for this run; may not approve its gates")
     sandbox: Literal["required", "none"] = "required"
-    integration_branch: str = "storyloom/main"
+    integration_branch: Branch = "storyloom/main"
     deploy: Literal["none", "local"] = "local"
     max_turns: int = Field(default=40, ge=1)
     max_attempts: int = Field(default=3, ge=1)
@@ -114,8 +155,8 @@ class Settings(Section):
     whole_suite_every: int = Field(
         default=1, ge=1, description="With commands.test_changed: all tests at every how manieth merge, and at the end"
     )
-    planning_folder: str = "docs"
-    stories_folder: str = "docs/stories"
+    planning_folder: Folder = "docs"
+    stories_folder: Folder = "docs/stories"
 
     def caps(self) -> dict[Kind, Cap]:
         """The caps that hold for every scope of a kind; a setting of its own goes before the same kind in `budgets`."""
