@@ -50,6 +50,13 @@ class FileShelf:
         found = (unquote(path.relative_to(self.folder).as_posix().replace("+/", "")) for path in files)
         return sorted(name for name in found if name.startswith(prefix))
 
+    def changed(self, name: str) -> float:
+        """When what is kept under a name was last written, in seconds since 1970; 0 if nothing is."""
+        try:
+            return self._path(name).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
     def sweep(self) -> list[str]:
         """Remove what crashed writers left behind, and return its paths."""
         return sweep(self.folder)
