@@ -119,13 +119,13 @@ def ask_person(project: ProjectRef, escalation: Escalation, subject: Subject | N
     while True:
         given = _pause(ports, escalation, complaint, f"{escalation.id}-{tries}")
         tries += 1
-        if (kept := kept_answer(ports, escalation.question)) is not None:
-            return kept
-        now = mirrored(ports, escalation.id)
-        if now is not None and now.status != "pending":
+        kept, now = kept_answer(ports, escalation.question), mirrored(ports, escalation.id)
+        if kept is None and now is not None and now.status != "pending":
             return None
         if subject is not None and subject() != escalation.question.subject:
             return settle(project, escalation.question, subject=subject)  # what they saw is not what is there now
+        if kept is not None:
+            return kept
         complaint = "" if given is None else take_in(ports, escalation, given)
         if not complaint and given is not None and getattr(given, "notes", "") != WOKEN:
             return kept_answer(ports, escalation.question)

@@ -107,6 +107,29 @@ def test_what_changes_while_it_waits_is_not_approved_by_the_old_form(tmp_path):
     assert join().answer == "reject"
 
 
+def test_an_approval_by_command_of_what_has_changed_meanwhile_approves_nothing(tmp_path):
+    ports, digest = project_ports(tmp_path), ["one"]
+    join = in_thread(lambda: asks(ports, GATE, lambda: digest[0]))
+    first = open_question(ports)
+    digest[0] = "two"
+    assert submit(ports, first.id, Given(answer="approve", digest="one", channel="command")).verdict == "holds"
+    people.wait_for(lambda: any(e.status == "pending" for e in people.escalations(ports)))
+    second = open_question(ports)
+    assert (second.question.subject, kept_answer(ports, second.question)) == ("two", None)
+    assert submit(ports, second.id, Given(answer="reject", digest="two", channel="command")).verdict == "holds"
+    assert join().answer == "reject"
+
+
+def test_a_cancelled_gate_is_not_asked_again_at_once_though_its_subject_has_changed(tmp_path):
+    ports, digest = project_ports(tmp_path), ["one"]
+    join = in_thread(lambda: asks(ports, GATE, lambda: digest[0]))
+    first = open_question(ports)
+    digest[0] = "two"
+    assert cancel(ports, first.id, "owner") == ""
+    assert join() is None
+    assert [e.status for e in people.escalations(ports)] == ["cancelled"]
+
+
 def test_two_approvers_are_asked_one_after_the_other_in_the_form_and_not_the_one_who_asked(tmp_path):
     config = {
         "people": [{"name": n, "role": "approver"} for n in ("anna", "axel", "rita")],
