@@ -93,7 +93,7 @@ def develop_turn(
 
 
 def _request(
-    ports: Ports, story: Story, persona: str, system: str, messages: tuple[Message, ...], number: int
+    ports: Ports, story: Story, persona: str, system: str, messages: tuple[Message, ...], number: int, attempt: int
 ) -> ModelRequest:
     return ModelRequest(
         purpose="work",
@@ -104,7 +104,14 @@ def _request(
         tools=TOOLS,
         max_output_tokens=MAX_OUTPUT_TOKENS,
         tags=tags_for(
-            ports, phase="implementation", epic=story.epic, story=story.key, agent=persona, turn=number, step="develop"
+            ports,
+            phase="implementation",
+            epic=story.epic,
+            story=story.key,
+            agent=persona,
+            attempt=attempt,
+            turn=number,
+            step="develop",
         ),
     )
 
