@@ -25,6 +25,13 @@ class Cap(Value):
     usd: Decimal | None = Field(default=None, ge=0)
     tokens: int | None = Field(default=None, ge=0)
 
+    def lower(self, other: Cap) -> Cap:
+        """The lower bound of both, in dollars and in tokens."""
+        return Cap(
+            usd=min((usd for usd in (self.usd, other.usd) if usd is not None), default=None),
+            tokens=min((tokens for tokens in (self.tokens, other.tokens) if tokens is not None), default=None),
+        )
+
 
 class Scope(Value):
     """One sum that calls count in."""

@@ -159,16 +159,15 @@ class Settings(Section):
     stories_folder: Folder = "docs/stories"
 
     def caps(self) -> dict[Kind, Cap]:
-        """The caps that hold for every scope of a kind; a setting of its own goes before the same kind in `budgets`."""
-        own: dict[Kind, dict[str, object]] = {
-            "project": {"usd": self.llm_budget_usd, "tokens": self.llm_budget_tokens},
-            "story": {"usd": self.story_budget_usd},
-            "run": {"usd": self.run_budget_usd},
-        }
+        """The caps that hold for every scope of a kind; of two for the same kind the lower one."""
         found = dict(self.budgets)
-        for kind, amounts in own.items():
-            named = {unit: amount for unit, amount in amounts.items() if amount is not None}
-            found[kind] = found.get(kind, Cap()).model_copy(update=named)
+        owns: tuple[tuple[Kind, Cap], ...] = (
+            ("project", Cap(usd=self.llm_budget_usd, tokens=self.llm_budget_tokens)),
+            ("story", Cap(usd=self.story_budget_usd)),
+            ("run", Cap(usd=self.run_budget_usd)),
+        )
+        for kind, own in owns:
+            found[kind] = found.get(kind, Cap()).lower(own)
         return {kind: cap for kind, cap in found.items() if cap != Cap()}
 
 

@@ -93,10 +93,8 @@ class Work:
         """One turn of the developer, from the cache when it was finished before; its end if a question waits."""
         messages = mask_old(self.state.messages, keep_last=KEEP_LAST, budget=self.settings.max_context_tokens)
         number = self.state.turn + 1
-        since = self.start.baseline
-        turn = develop_turn(
-            self.project, self.story, DEVELOPER, self.start.system, messages, self.commit, number, since
-        )
+        system, since, attempt = self.start.system, self.start.baseline, self.attempt
+        turn = develop_turn(self.project, self.story, DEVELOPER, system, messages, self.commit, number, since, attempt)
         outcomes = turn.outcomes
         if turn.question is not None:
             answer = settle(self.project, self.question(turn.question[1], number))

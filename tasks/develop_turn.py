@@ -71,10 +71,14 @@ def develop_turn(
     commit: str,
     number: int,
     since: str = "",
+    attempt: int = 1,
 ) -> Turn:
-    """One turn of a story's developer, starting from the worktree at `commit`; the story began at `since`."""
+    """One turn of a story's developer, starting from the worktree at `commit`; the story began at `since`.
+
+    `attempt` is for the record only.
+    """
     ports = ports_for(project)
-    reply = ports.models.complete(_request(ports, story, persona, system, messages, number))
+    reply = ports.models.complete(_request(ports, story, persona, system, messages, number, attempt))
     worktree = ports.workspace.path(story.key)
     ports.workspace.reset(worktree, commit)
     bench = Bench(
@@ -117,6 +121,6 @@ def _request(
 
 
 def model_of(ports: Ports, persona: str) -> str:
-    """The model, or class of models, that the project gives a persona."""
+    """The model, or class of models, that the project gives a persona; the models of a list are tried in its order."""
     choice = ports.config.agents.get(persona, "standard")
-    return choice if isinstance(choice, str) else choice[0]
+    return choice if isinstance(choice, str) else "standard"  # the door finds the list by the persona

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 from storyloom.domain import errors
+from storyloom.domain.budget import Cap
 from storyloom.domain.model_calls import Message, ModelRequest
 from storyloom.domain.prices import Price, bundled_prices
 from storyloom.domain.rate_limit import Bucket, RateLimit, full, take
@@ -183,3 +185,11 @@ def test_a_clock_that_jumps_fills_a_bucket_at_most_once(now: float) -> None:
     limit = RateLimit(requests=60)
     bucket, _ = take(Bucket(requests=0, tokens=0, at=0.0), limit, 0, now, 0.0)
     assert bucket.requests <= 60
+
+
+def test_of_two_caps_for_the_same_the_lower_one_holds() -> None:
+    lower = {"settings": {"llm_budget_usd": 50, "budgets": {"project": {"usd": 4, "tokens": 1000}}}}
+    assert ProjectConfig.model_validate(lower).settings.caps()["project"] == Cap(usd=Decimal(4), tokens=1000)
+    higher = {"settings": {"llm_budget_usd": 2, "budgets": {"project": {"usd": 4}, "day": {"usd": 1}}}}
+    caps = ProjectConfig.model_validate(higher).settings.caps()
+    assert (caps["project"].usd, caps["day"].usd) == (Decimal(2), Decimal(1))
