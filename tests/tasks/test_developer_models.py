@@ -11,7 +11,9 @@ from storyloom.tasks.ports import Ports
 def models_for(agents, persona):
     config = ProjectConfig.model_validate({"agents": agents})
     model = model_of(Ports(ProjectRef(repository="r"), config=config), persona)
-    request = ModelRequest(purpose="work", persona=persona, model=model, messages=(Message(role="user", content="x"),))
+    request = ModelRequest(
+        purpose="work", persona=persona, model=model, system="", messages=(Message(role="user", content="x"),)
+    )
     found = candidates(request, routing_policy(config, providers=["anthropic", "openai"]), price=lambda _: None)
     return [candidate.model for candidate in found]
 
