@@ -12,8 +12,10 @@ import json
 import os
 import re
 import subprocess
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -157,29 +159,67 @@ class Task:
 
 
 def load_tasks(path: Path, limit: int | None = None) -> list[Task]:
-    """The tasks of a file, at most `limit` of them.
+    """The tasks of a file; with `limit`, the first so many and those that they need.
 
     Raises:
-        BadTasks: a line is no JSON object, or lacks what its layout needs; an id stands twice or names no task.
+        BadTasks: the file cannot be read or holds no task, a line is no JSON object or lacks what its layout needs, an
+            id stands twice, or `depends_on` names no task or goes round in a circle.
     """
-    raw = path.read_bytes()
-    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
-    tasks: list[Task] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if limit is not None and len(tasks) >= limit:
-            break
+    tasks: dict[str, Task] = {}
+    lines: dict[str, int] = {}
+    names: dict[str, str] = {}
+    for number, line in enumerate(_text(path).split("\n"), 1):
         if not line.strip():
             continue
         try:
-            tasks.append(_task(json.loads(line)))
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadTasks(f"{path}:{number}: {type(error).__name__}: {error}. See docs/benchmarks.md.") from None
-    known = {task.id for task in tasks}
-    if len(known) < len(tasks):
-        raise BadTasks(f"{path}: an id stands twice.")
-    if lost := sorted({name for task in tasks for name in task.depends_on} - known):
-        raise BadTasks(f"{path}: depends_on names {', '.join(lost[:5])}, which is no task of this file.")
-    return tasks
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise TypeError("not a JSON object; a set holds one object to a line")
+            task = _task(row)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            said = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
+            raise BadTasks(f"{path}:{number}: {said}. The fields are listed in docs/benchmarks.md.") from None
+        if task.id in tasks:
+            raise BadTasks(f"{path}:{number}: the id {task.id!r} stands in line {lines[task.id]} already.")
+        if (other := names.setdefault(task.test_path, task.id)) != task.id:
+            raise BadTasks(
+                f"{path}:{number}: {task.id!r} and {other!r} (line {lines[other]}) would share {task.test_path}. "
+                "Let them differ in a letter or digit, not only in case or punctuation."
+            )
+        tasks[task.id], lines[task.id] = task, number
+    if not tasks:
+        raise BadTasks(f"{path}: the file holds no task. One JSON object to a line is read; see docs/benchmarks.md.")
+    for task in tasks.values():
+        if lost := sorted(set(task.depends_on) - tasks.keys()):
+            raise BadTasks(f"{path}:{lines[task.id]}: depends_on names {', '.join(lost)}: no task of this file.")
+    try:
+        tuple(TopologicalSorter({task.id: task.depends_on for task in tasks.values()}).static_order())
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        raise BadTasks(f"{path}:{lines[circle[0]]}: depends_on goes in a circle: {' -> '.join(circle)}.") from None
+    return list(tasks.values()) if limit is None else _first(tasks, limit)
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+        return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadTasks(f"{path}: cannot be read: {error}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BadTasks(f"{path}:{line}: a byte that is no UTF-8. Save the file as UTF-8.") from None
+
+
+def _first(tasks: Mapping[str, Task], limit: int) -> list[Task]:
+    chosen: set[str] = set()
+    open_ = list(tasks)[:limit]
+    while open_:
+        name = open_.pop()
+        if name not in chosen:
+            chosen.add(name)
+            open_ += tasks[name].depends_on
+    return [task for name, task in tasks.items() if name in chosen]
 
 
 def _task(row: dict[str, Any]) -> Task:
@@ -204,11 +244,12 @@ def _task(row: dict[str, Any]) -> Task:
 
 
 def _humaneval(row: dict[str, Any]) -> Task:
-    name = re.sub(r"\W+", "_", row["task_id"]).lower()
-    path, entry = f"solutions/{name}.py", row["entry_point"]
+    task_id, entry = str(row["task_id"]), row["entry_point"]
+    name = re.sub(r"\W+", "_", f"task_{task_id}" if task_id[:1].isdigit() else task_id).lower()
+    path = f"solutions/{name}.py"
     return Task(
-        id=row["task_id"],
-        title=f"{entry} of {row['task_id']}",
+        id=task_id,
+        title=f"{entry} of {task_id}",
         text=f"Write the body of {entry}: its signature and docstring are there.",
         test=f"from solutions.{name} import *\nfrom solutions.{name} import {entry}\n{row['test']}\ncheck({entry})\n",
         solution=(Change(path, row["canonical_solution"].rstrip("\n") + "\n", STUB),),
@@ -217,7 +258,7 @@ def _humaneval(row: dict[str, Any]) -> Task:
 
 
 def _mbpp(row: dict[str, Any]) -> Task:
-    name, eol = f"task_{row['task_id']}", "\r\n" if "\r" in row["code"] else "\n"
+    name, eol = re.sub(r"\W+", "_", f"task_{row['task_id']}").lower(), "\r\n" if "\r" in row["code"] else "\n"
     said = str(row.get("text") or row.get("prompt"))
     hidden = re.findall(r"(?m)^def (_\w+)", row["code"])  # a star does not bring these
     names = ", ".join(["*"] if not hidden else re.findall(r"(?m)^(?:def|class) (\w+)", row["code"]))

@@ -1,0 +1,99 @@
+import gzip
+import json
+
+import pytest
+from storyloom.domain.epics import read_epics
+from storyloom.domain.schedule import build_dag
+
+from benchmarks.task_sets import BadTasks, epics_document, load_tasks, story_ids
+
+
+def own(task_id, **more):
+    return {"id": task_id, "test": "assert True", "solution": {f"{task_id}.py": "x = 1\n"}, **more}
+
+
+@pytest.fixture
+def tasks_file(tmp_path):
+    def write(*rows, name="tasks.jsonl"):
+        path = tmp_path / name
+        path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+        return path
+
+    return write
+
+
+def test_the_three_layouts_are_told_apart_by_their_fields(tasks_file):
+    humaneval = {
+        "task_id": "HumanEval/0",
+        "prompt": 'def one():\n    """One."""\n',
+        "canonical_solution": "    return 1\n",
+        "test": "def check(f):\n    assert f() == 1\n",
+        "entry_point": "one",
+    }
+    mbpp = {
+        "task_id": 7,
+        "text": "Write a function to add.",
+        "code": "def add(a):\r\n  return a",
+        "test_list": ["assert 1"],
+    }
+    first, second, third = load_tasks(tasks_file(humaneval, mbpp, own("mine")))
+    assert (first.id, first.files) == ("HumanEval/0", ("solutions/humaneval_0.py", "tests/test_humaneval_0.py"))
+    assert first.test.endswith("check(one)\n")
+    assert (second.title, second.solution[0].text) == ("add.", "def add(a):\r\n  return a\r\n")
+    assert third.files == ("mine.py", "tests/test_mine.py")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ((), "holds no task"),
+        (("", "  "), "holds no task"),
+        ((own("a"), "", '{"id": '), ":3: "),
+        ((own("a"), "[1]"), ":2: not a JSON object"),
+        (({"id": "a", "solution": {"a.py": ""}},), ":1: the field 'test' is missing"),
+        (({"id": "a", "test": ""},), ":1: neither `solution` nor `edits`"),
+        ((own("a") | {"solution": ["a.py"]},), ":1: "),
+        ((own("a"), own("b"), own("a")), ":3: the id 'a' stands in line 1 already"),
+        ((own("x/1"), own("x 1")), ":2: 'x 1' and 'x/1' (line 1) would share tests/test_x_1.py"),
+        ((own("a"), own("b", depends_on=["c"])), ":2: depends_on names c: no task"),
+        ((own("a", depends_on=["b"]), own("b", depends_on=["a"])), "circle: "),
+        ((own("a", depends_on=["a"]),), ":1: depends_on goes in a circle: a -> a"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_line(tasks_file, rows, said):
+    path = tasks_file(*rows)
+    with pytest.raises(BadTasks) as refused:
+        load_tasks(path)
+    assert str(path) in str(refused.value)
+    assert said in str(refused.value)
+
+
+def test_packed_files_are_known_by_their_content_and_broken_ones_refused(tmp_path):
+    packed = gzip.compress(json.dumps(own("a")).encode())
+    (tmp_path / "named-otherwise").write_bytes(packed)
+    assert [task.id for task in load_tasks(tmp_path / "named-otherwise")] == ["a"]
+    (tmp_path / "cut.gz").write_bytes(packed[:-9])
+    (tmp_path / "latin.jsonl").write_bytes(json.dumps(own("a")).encode() + b'\n{"id": "\xe9"}\n')
+    for name, said in (("cut.gz", "cannot be read"), ("latin.jsonl", ":2: a byte"), ("none.jsonl", "cannot be read")):
+        with pytest.raises(BadTasks, match=said):
+            load_tasks(tmp_path / name)
+
+
+def test_a_limit_brings_what_the_chosen_ones_need(tasks_file):
+    path = tasks_file(own("a", depends_on=["c"]), own("b"), own("c", depends_on=["d"]), own("d"), own("e"))
+    assert [task.id for task in load_tasks(path, 1)] == ["a", "c", "d"]
+    assert [task.id for task in load_tasks(path, 2)] == ["a", "b", "c", "d"]
+
+
+def test_the_plan_is_read_back_with_its_dependencies_and_files(tasks_file):
+    tasks = load_tasks(
+        tasks_file(
+            own("a", title="Größe: `x` # 1³"), own("b", depends_on=["a"], text="## not a heading\n### Story 9.9: no")
+        )
+    )
+    plan = read_epics(epics_document(tasks), "epics.md")
+    assert [note for note in plan.notes if note.severity == "error"] == []
+    assert [story.id for story in plan.stories] == list(story_ids(tasks).values()) == ["1.1", "1.2"]
+    build_dag(plan.stories).require_acyclic()
+    assert plan.stories[1].depends_on == (plan.stories[0].key,)
+    assert set(tasks[0].files) <= set(plan.stories[0].files)
