@@ -21,6 +21,14 @@ As = Annotated[str, typer.Option("--as", help="Who answers, as the project's set
 HERE = Path()
 
 
+@app.callback()
+def find_server() -> None:
+    """See what waits for an answer, and answer it."""
+    from .here import find_api
+
+    find_api()  # Prefect reads its settings when it is imported: the address has to be there before
+
+
 @app.command("list")
 def list_(
     project: Project = HERE,
@@ -99,7 +107,7 @@ def answer(
     if ruling.verdict == "counted":
         typer.echo(ruling.reason)
         return
-    typer.echo(f"Kept: {text}. {resume(e)}")
+    typer.echo(f"Kept: {text}. {resume(ports, e)}")
 
 
 @app.command()
@@ -114,7 +122,7 @@ def cancel(question: Id, project: Project = HERE, who: As = "") -> None:
     e = find(ports, question)
     if trouble := cancel_question(ports, e.id, me(ports, who)):
         raise InputError(trouble)
-    typer.echo(f"Cancelled. {resume(e)}")
+    typer.echo(f"Cancelled. {resume(ports, e, 'end')}")
 
 
 @app.command()
@@ -130,7 +138,8 @@ def remind(project: Project = HERE) -> None:
     for e in [e for e in escalations(ports) if e.status == "pending"]:
         told = tell(ports, e)
         ended = time_is_up_if_due(ports, e)
-        typer.echo(f"{e.id}: told {', '.join(told) or 'nobody'}{'; its time is up. ' + resume(e) if ended else ''}")
+        over = f"; its time is up. {resume(ports, e, 'end')}" if ended else ""
+        typer.echo(f"{e.id}: told {', '.join(told) or 'nobody'}{over}")
 
 
 @app.command()
@@ -196,18 +205,19 @@ def find(ports: Ports, question: str) -> Escalation:
     return (exact or found)[0]
 
 
-def resume(e: Escalation) -> str:
+def resume(ports: Ports, e: Escalation, what: str = "answer") -> str:
     """Wake the run that waits, if its server can be reached, and say what happens now."""
     from .here import find_api
 
-    later = "The run was not reached; it sees the answer itself if it is alive, else when it is started again."
-    if not e.flow_run or not find_api():
-        return later
-    from uuid import UUID
+    if find_api():
+        from storyloom.flows.waking import wake_for
 
-    from storyloom.flows.asking import wake
-
-    return "The run goes on." if wake(UUID(e.flow_run), e) else later
+        woken = wake_for(ports, e)
+        if woken == "goes on":
+            return "The run goes on."
+        if woken == "kept":
+            return f"The {what} is kept; the run reads it when it is started again."
+    return f"The run was not reached; it sees the {what} itself if it is alive, else when it is started again."
 
 
 def _line(text: str) -> str:

@@ -83,9 +83,13 @@ class Answers(BaseHTTPRequestHandler):
         length = min(int(self.headers.get("Content-Length") or 0), MAX_BODY)
         given = parse_qs(self.rfile.read(length).decode(errors="replace")).get("answer", [""])[0]
         text = ticket.answer or given
-        ruling = submit(
-            _ports(ticket), ticket.question, Given(answer=text, by=ticket.by, channel="link", digest=ticket.digest)
-        )
+        ports = _ports(ticket)
+        ruling = submit(ports, ticket.question, Given(answer=text, by=ticket.by, channel="link", digest=ticket.digest))
+        escalation = mirrored(ports, ticket.question)
+        if ruling.verdict == "holds" and escalation is not None and read_environment().prefect_api_url:
+            from storyloom.flows.waking import wake_for
+
+            wake_for(ports, escalation)
         return _page(ruling.reason or f"Kept: {text}. You can close this page.")
 
     def log_message(self, *_: object) -> None:

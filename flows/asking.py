@@ -16,8 +16,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
-from prefect import pause_flow_run, resume_flow_run
-from prefect.exceptions import NotPausedError
+from prefect import pause_flow_run
 from prefect.input import RunInput
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
@@ -30,8 +29,9 @@ from ..tasks.decide import decide_question
 from ..tasks.notify import tell
 from ..tasks.ports import Ports, ports_for
 from ..tasks.questions import keep_answer, kept_answer, mirror, mirrored, supersede
-from .forms import WOKEN, form, wake_up
+from .forms import WOKEN, form
 from .suspending import frees_worker
+from .waking import wake
 
 POLL_SECONDS = 2
 """How often a paused run looks for its answer, and its watcher at the shelf."""
@@ -193,14 +193,3 @@ def _watch(ports: Ports, escalation: Escalation, run_id: UUID, answered: threadi
             elif time.monotonic() >= next_reminder:
                 next_reminder = time.monotonic() + REMIND_SECONDS
                 tell(ports, now)
-
-
-def wake(run_id: UUID, escalation: Escalation) -> bool:
-    """Resume a run whose question is closed; whether it is paused no longer. False: try again later."""
-    try:
-        resume_flow_run(run_id, run_input=wake_up(escalation))
-    except NotPausedError:
-        return True
-    except Exception:  # noqa: BLE001 - the server may be away, or its database locked, for a moment: try again
-        return False
-    return True

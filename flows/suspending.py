@@ -2,7 +2,8 @@
 
 Only the top run of a deployment can be suspended, never a subflow of it. So a question below leaves its work waiting,
 the rest goes on to its end, and then the top run suspends itself with the form of the gravest open question. When that
-is answered a worker starts the run again from its beginning; it finds what is done, and the answer.
+is answered, or any other of its questions another way, a worker starts the run again from its beginning; it finds what
+is done, and the answers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from prefect import get_client, suspend_flow_run
@@ -22,7 +23,8 @@ from ..domain.ports import ProjectRef
 from ..domain.settings import Settings
 from ..tasks.ports import Ports, ports_for
 from ..tasks.questions import escalations, mirrored
-from .forms import form
+from .forms import WOKEN, form
+from .waking import NOTES
 
 T = TypeVar("T")
 GRAVEST = ("critical", "important", "normal")
@@ -57,23 +59,25 @@ def freeing_worker(project: ProjectRef, work: Callable[[], T]) -> T:
         waiting = waiting_for(ports, run_ids())
         if not waiting:
             return result
-        ports.shelf.put(_note(), json.dumps({"id": waiting[0].id, "try": 0, "complaint": ""}))
+        ports.shelf.put(_name(), json.dumps({**_note(ports), "id": waiting[0].id, "complaint": ""}))
 
 
 def _take_up(ports: Ports, take_in: TakeIn) -> None:
     """Suspend for the question that this run waits for, or take in its answer when the run has been resumed."""
-    while note := json.loads(ports.shelf.get(_note()) or "{}"):
+    note = _note(ports)
+    while note["id"]:
         escalation = mirrored(ports, note["id"])
         if escalation is None or escalation.status != "pending":
             break
         key = f"{escalation.id}-{escalation.created[:19].replace(':', '-').lower()}-{note['try']}"
         given = suspend_flow_run(wait_for_input=form(escalation, note["complaint"]), timeout=TIMEOUT_SECONDS, key=key)
         complaint = take_in(ports, escalation, given)
+        note = {**note, "try": note["try"] + 1, "complaint": complaint}  # a key that came before shows no form
         after = mirrored(ports, escalation.id)
-        if after is None or after.status != "pending":
-            break
-        ports.shelf.put(_note(), json.dumps({**note, "try": note["try"] + 1, "complaint": complaint}))
-    ports.shelf.put(_note(), "{}")
+        if after is None or after.status != "pending" or getattr(given, "notes", "") == WOKEN:
+            break  # answered, or woken for another question of this run: do what can be done now
+        ports.shelf.put(_name(), json.dumps(note))
+    ports.shelf.put(_name(), json.dumps({**note, "id": ""}))
 
 
 def run_ids() -> set[str]:
@@ -95,5 +99,10 @@ def waiting_for(ports: Ports, runs: set[str]) -> list[Escalation]:
     return sorted(mine, key=lambda e: (GRAVEST.index(e.severity), e.created))
 
 
-def _note() -> str:
-    return f"suspended/{flow_run.get_id()}"
+def _note(ports: Ports) -> dict[str, Any]:
+    """The question that this run waits for ("" for none), how many forms it has shown, what was wrong with the last."""
+    return {"id": "", "try": 0, "complaint": "", **json.loads(ports.shelf.get(_name()) or "{}")}
+
+
+def _name() -> str:
+    return f"{NOTES}{flow_run.get_id()}"

@@ -35,12 +35,15 @@ def test_a_suspended_run_refuses_a_wrong_answer_and_goes_on_elsewhere_after_a_ri
         worker = start_child(command, env, tmp_path / "worker.log")
         try:
             with temporary_settings({PREFECT_API_URL: url}):
-                _ask_refuse_and_answer(tmp_path)
+                (tmp_path / "first").mkdir()
+                (tmp_path / "second").mkdir()
+                _ask_refuse_and_answer(tmp_path / "first")
+                _ask_refuse_and_answer(tmp_path / "second", by_command=True)
         finally:
             stop_child(worker)
 
 
-def _ask_refuse_and_answer(folder):
+def _ask_refuse_and_answer(folder, *, by_command=False):
     from prefect.deployments import run_deployment
 
     run = run_deployment("asks-on-a-fleet/top", parameters={"folder": str(folder)}, timeout=0)
@@ -52,7 +55,7 @@ def _ask_refuse_and_answer(folder):
     def until(name):
         end = time.monotonic() + 150
         while state() != name:
-            assert state() not in ("Failed", "Crashed"), (folder / "worker.log").read_text()[-2000:]
+            assert state() not in ("Failed", "Crashed"), (folder.parent / "worker.log").read_text()[-2000:]
             assert time.monotonic() < end, state()
             time.sleep(0.5)
 
@@ -60,8 +63,28 @@ def _ask_refuse_and_answer(folder):
     with pytest.raises(Exception, match="octal"):
         resume_flow_run(run.id, run_input={"answer": "octal"})
     assert state() == "Suspended"
-    resume_flow_run(run.id, run_input={"answer": "hex"})
+    if by_command:
+        _answer_by_command(folder)
+    else:
+        resume_flow_run(run.id, run_input={"answer": "hex"})
     until("Completed")
     first, second = (line.split() for line in (folder / "log").read_text().splitlines())
     assert (first[1], second[1]) == ("waiting", "hex")
     assert first[0] != second[0]
+
+
+def _answer_by_command(folder):
+    from storyloom.blocks.shelf import FileShelf
+    from storyloom.blocks.spool import Spool
+    from storyloom.domain.approvals import Given
+    from storyloom.domain.ports import ProjectRef
+    from storyloom.flows.waking import wake_for
+    from storyloom.tasks.answers import submit
+    from storyloom.tasks.ports import Ports
+    from storyloom.tasks.questions import escalations
+
+    shelf, recorder = FileShelf(folder / "shelf"), Spool(folder / "spool")
+    ports = Ports(ProjectRef(repository=str(folder)), shelf=shelf, recorder=recorder)
+    (asked,) = escalations(ports)
+    assert submit(ports, asked.id, Given(answer="hex", channel="command")).verdict == "holds"
+    assert wake_for(ports, asked) == "goes on"
