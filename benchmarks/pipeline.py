@@ -108,8 +108,8 @@ def implement(
 
 
 STEPS = {  # where a step is called from: the names that are measured there
-    "develop_story": ("develop_turn", "run_tests", "review_story", "start_story"),
-    "integrate": ("rebase_story", "run_tests", "merge_story", "move_story", "clear_worktree"),
+    "develop_story": ("develop_turn", "run_tests", "review_story", "start_story", "move_story"),
+    "integrate": ("stack_stories", "run_tests_again", "merge_stack", "close_story"),
     "implementation": ("develop_and_integrate", "show_board", "decide"),
 }
 
@@ -119,7 +119,10 @@ def _measured(watch: Stopwatch) -> Iterator[None]:
     """Measure each step where the flows call it."""
     import importlib
 
-    before: list[tuple[Any, str, Any]] = []
+    from storyloom.tasks.combining import Line
+
+    before: list[tuple[Any, str, Any]] = [(Line, "_served_by_another", Line._served_by_another)]
+    Line._served_by_another = watch.wait("lane wait", Line._served_by_another)  # type: ignore[method-assign]
     for module_name, names in STEPS.items():
         module = importlib.import_module(f"storyloom.flows.{module_name}")
         for name in names:

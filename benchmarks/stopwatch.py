@@ -89,19 +89,36 @@ class Stopwatch:
             with contextlib.ExitStack() as stack:
                 began = time.perf_counter()
                 stack.enter_context(lane())
-                seconds = time.perf_counter() - began
-                self.add(part, seconds)
-                with self._lock:
-                    self.spans.append(Span(part, seconds, began))
+                self._waited(part, began)
                 yield
 
         return held
+
+    def wait(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, its time counted for `part` and kept as a step of its own."""
+
+        @functools.wraps(function)
+        def waited(*args: Any, **kwargs: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._waited(part, began)
+
+        return waited
+
+    def _waited(self, part: str, began: float) -> None:
+        seconds = time.perf_counter() - began
+        self.add(part, seconds)
+        with self._lock:
+            self.spans.append(Span(part, seconds, began))
 
     def watch(self, ports: Ports) -> Ports:
         """The ports, each timed under its own name."""
         parts = {"models": "door", "workspace": "git", "sandbox": "sandbox", "recorder": "spool", "shelf": "shelf"}
         timed = {name: self.timed(part, getattr(ports, name)) for name, part in parts.items()}
-        return replace(ports, lane=self.waiting("lane wait", ports.lane), **timed)
+        lanes = {name: self.waiting("lane wait", getattr(ports, name)) for name in ("lane", "integrating")}
+        return replace(ports, **lanes, **timed)
 
 
 class _Timed:

@@ -47,10 +47,15 @@ def stage_everything(git: Git, head: str) -> bool:
 
 def commit_tree(git: Git, tree: str, parents: list[str], message: str, ref: str) -> str:
     """Make a commit and move `ref` to it, if it still stands at the first parent; return the commit's id."""
-    flags = [part for parent in parents for part in ("-p", parent)]
-    commit = git.text("commit-tree", *flags, "-F", "-", tree, stdin=message.encode(errors="replace"))
+    commit = commit_on(git, tree, parents, message)
     git.run("update-ref", "-m", "storyloom: " + message.split("\n", 1)[0][:60], ref, commit, parents[0])
     return commit
+
+
+def commit_on(git: Git, tree: str, parents: list[str], message: str) -> str:
+    """Make a commit that no ref points at, and return its id."""
+    flags = [part for parent in parents for part in ("-p", parent)]
+    return git.text("commit-tree", *flags, "-F", "-", tree, stdin=message.encode(errors="replace"))
 
 
 def write_blobs(git: Git, texts: Mapping[str, bytes], scratch: Path) -> dict[str, str]:
@@ -64,11 +69,11 @@ def write_blobs(git: Git, texts: Mapping[str, bytes], scratch: Path) -> dict[str
     return dict(zip(texts, ids, strict=True))
 
 
-def modes_at(git: Git, commit: str, paths: Collection[str]) -> dict[str, str]:
-    """The mode of each path at a commit; an ordinary file's for those that are not there."""
+def modes_at(git: Git, tree: str, paths: Collection[str]) -> dict[str, str]:
+    """The mode of each path in a tree, or at a commit; an ordinary file's for those that are not there."""
     modes = dict.fromkeys(paths, "100644")
     if paths:
-        entries = git.text("ls-tree", "-z", "--full-tree", commit, "--", *paths).split("\0")
+        entries = git.text("ls-tree", "-z", "--full-tree", tree, "--", *paths).split("\0")
         modes.update(dict.fromkeys((e.split("\t", 1)[1] for e in entries if e.startswith("100755 ")), "100755"))
     return modes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable
@@ -56,14 +57,28 @@ def tracked_files(git: Git, commit: str) -> list[str]:
     return sorted(path for path in out.split("\0") if path)
 
 
+def content_digest(git: Git, commit: str, without: Iterable[str]) -> str:
+    """sha256 of modes, blobs and paths of all files at a commit but these files and folders; hexadecimal."""
+    left_out = [os.fsencode(place.rstrip("/")) for place in without]
+    digest = hashlib.sha256()
+    for row in git.run("ls-tree", "-r", "-z", "--full-tree", git.commit(commit)).stdout.split(b"\0"):
+        path = row.partition(b"\t")[2]
+        if not any(path == place or path.startswith(place + b"/") for place in left_out):
+            digest.update(row + b"\0")
+    return digest.hexdigest()
+
+
 def texts_at(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str]:
     """Files' texts at a commit by path, in one process; what is not there is left out, bytes that are no UTF-8 become
     replacement signs."""
     asked = [path for path in paths if "\n" not in path and "\0" not in path]
-    if not asked:
-        return {}
-    start = git.commit(commit)
-    names = "".join(f"{start}:{path}\n" for path in asked)
+    return texts_of_tree(git, git.commit(commit), asked) if asked else {}
+
+
+def texts_of_tree(git: Git, tree: str, paths: Iterable[str]) -> dict[str, str]:
+    """Files' texts in a tree, given by its id, by path; what is not there is left out."""
+    asked = [path for path in paths if "\n" not in path and "\0" not in path]
+    names = "".join(f"{tree}:{path}\n" for path in asked)
     out = git.run("cat-file", "--batch", stdin=names.encode(errors="surrogatepass")).stdout
     found, at = {}, 0
     for path in asked:

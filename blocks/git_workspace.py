@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from storyloom.domain.errors import GitError, MergeConflict, RepositoryError
-from storyloom.domain.ports import DiffStat
-from storyloom.domain.safe_paths import check_path
+from storyloom.domain.ports import DiffStat, Merge
 
 from .disk import storage_errors
 from .git import COMMIT_ID, Git, Identity, check_branch, locate
-from .git_commits import (
-    Operations,
-    commit_tree,
-    encoded,
-    message_with_op,
-    modes_at,
-    plain_message,
-    stage_everything,
-    write_blobs,
+from .git_commits import Operations, commit_on, commit_tree, message_with_op, plain_message, stage_everything
+from .git_history import (
+    changed_files,
+    content_digest,
+    diff_stat,
+    diff_text,
+    export_tree,
+    text_at,
+    texts_at,
+    tracked_files,
 )
-from .git_history import changed_files, diff_stat, diff_text, export_tree, text_at, texts_at, tracked_files
+from .git_merges import check_texts, merge_into, merged_tree, tree_with
 from .git_publish import checked_out, move_forward
 from .git_worktrees import Worktrees, open_up, remove_tree, require_commit
 
@@ -121,12 +121,14 @@ class GitWorkspace:
         if check_branch(branch) == self._branch:
             raise GitError(f"{branch} is the main line and is not given up.")
         with self._trees.lock():
+            git, ref = self._trees.repository(), f"refs/heads/{branch}"
+            there = git.ref(ref) is not None
+            places = [place for place in checked_out(self._trees, branch) if place != path] if there else []
+            if there and not places:
+                git.run("update-ref", "-d", ref)  # before the worktree, which shows that there is something to clear
             self._trees.remove(path)
-            git = self._trees.repository()
-            if git.ref(f"refs/heads/{branch}") is not None:
-                if places := checked_out(self._trees, branch):
-                    raise GitError(f"The branch {branch} is checked out in {places[0]} and is not removed.")
-                git.run("branch", "-q", "-D", "--", branch)
+            if places:
+                raise GitError(f"The branch {branch} is checked out in {places[0]} and is not removed.")
 
     def leftovers(self) -> list[str]:
         """Names of story worktrees that still exist."""
@@ -167,11 +169,19 @@ class GitWorkspace:
     def rebase(self, worktree: str, onto: str) -> str:
         """Rebase the worktree's branch onto a commit and return its new head.
 
+        A branch with merges in it becomes one commit: what they settled would conflict again if it were replayed.
+
         Raises:
             MergeConflict: the rebase was aborted and the worktree is as before; `files` names the paths.
         """
         git = self._trees.at(worktree)
         target = self._trees.repository().commit(onto)
+        if git.text("rev-list", "--merges", "--max-count=1", f"{target}..HEAD"):
+            head = require_commit(git, None)
+            tree = merged_tree(git, target, head, f"in {target[:12]}")
+            message = git.text("log", "--max-count=1", "--format=%B", head)
+            git.run("reset", "-q", "--hard", commit_on(git, tree, [target], plain_message(message)))
+            return require_commit(git, None)
         try:
             git.run("rebase", "-q", "--no-autostash", "--no-fork-point", "--empty=drop", target)
         except GitError as error:
@@ -191,22 +201,28 @@ class GitWorkspace:
         Raises:
             MergeConflict: nothing was changed; `files` names the paths.
         """
+        return self.merge_all([Merge(branch_commit, message, op_id)])[0]
+
+    def merge_all(self, merges: Sequence[Merge]) -> list[str]:
+        """Merge commits one after the other, each once however often it is asked for, and return the merge commits.
+
+        Raises:
+            MergeConflict: those before the one that conflicts are merged.
+        """
         with self._trees.lock():
-            if done := self.find_op(op_id):
-                return done
-            path = self.integration()
-            git = self._trees.at(path)
+            commits = [self.find_op(merge.op_id) or "" for merge in merges]
+            if all(commits):
+                return commits
+            git = self._trees.at(self.integration())
             tip = self.tip()
-            theirs = self._trees.repository().commit(branch_commit)
-            how = ("--write-tree", "--name-only", "--no-messages", "-z")
-            merged = git.run("merge-tree", *how, tip, theirs, codes=(0, 1))
-            tree, *files = merged.stdout.decode(errors="replace").rstrip("\0").split("\0")
-            if merged.returncode:
-                names = tuple(sorted(set(files)))
-                raise MergeConflict(f"{', '.join(names)}: changed both here and on {self._branch}.", files=names)
-            commit = commit_tree(git, tree, [tip, theirs], message_with_op(message, op_id), self._ref)
-            git.run("reset", "-q", "--hard")
-            return commit
+            try:
+                for number, merge in enumerate(merges):
+                    if not commits[number]:
+                        with self._scratch() as scratch:
+                            commits[number] = tip = merge_into(git, self._ref, tip, merge, scratch)
+            finally:
+                git.run("reset", "-q", "--hard")
+            return commits
 
     def commit_files(self, files: Mapping[str, str | None], message: str, op_id: str) -> str:
         """Write texts (None deletes) in the integration worktree and commit them with `Op-Id: op_id`; once.
@@ -217,23 +233,13 @@ class GitWorkspace:
             UnsafePath: a path leaves the worktree; nothing was changed.
             InputError: a text cannot be written as UTF-8; nothing was changed.
         """
-        for path in files:
-            check_path(path, writing=False)
-        texts = {path: encoded(path, text) for path, text in files.items() if text is not None}
+        texts = check_texts(files)
         with self._trees.lock(), self._scratch() as scratch:
             if done := self.find_op(op_id):
                 return done
             git = self._trees.at(self.integration())
             tip = self.tip()
-            index = {"GIT_INDEX_FILE": str(scratch / "index")}
-            git.run("read-tree", tip, env=index)
-            blobs, modes = write_blobs(git, texts, scratch), modes_at(git, tip, texts)
-            lines = [
-                f"{modes[path]} {blobs[path]}\t{path}" if path in blobs else f"0 {'0' * len(tip)}\t{path}"
-                for path in files
-            ]
-            git.run("update-index", "-z", "--index-info", stdin=os.fsencode("\0".join([*lines, ""])), env=index)
-            tree = git.text("write-tree", env=index)
+            tree = tree_with(git, tip, texts, scratch)
             commit = commit_tree(git, tree, [tip], message_with_op(message, op_id), self._ref)
             self._operations.made(tip, commit, op_id)
             git.run("reset", "-q", "--hard")
@@ -293,6 +299,14 @@ class GitWorkspace:
     def changed(self, worktree: str, since: str) -> list[str]:
         """Paths that differ between a commit and what stands in a worktree, untracked files included, sorted."""
         return changed_files(self._trees.at(worktree), self._trees.repository().commit(since))
+
+    def content(self, commit: str, *, without: Sequence[str] = ()) -> str:
+        """A digest of all tracked files at a commit but these files and folders: equal for equal files."""
+        return content_digest(self._trees.repository(), commit, without)
+
+    def branch(self, name: str) -> str | None:
+        """The commit a branch of the repository stands on, None if there is no such branch."""
+        return self._trees.repository().ref(f"refs/heads/{check_branch(name)}")
 
     def files(self, commit: str) -> list[str]:
         """Paths tracked at a commit, sorted."""

@@ -73,6 +73,7 @@ def compose(
         notifier=AppriseNotifier(notify_address),
         files=ProjectFiles,
         lane=lane.held,
+        integrating=ReentrantLock(state / "integrating.lock").held,
         lease=SharedLease(state / "lease").held,
         publish=_publish(workspace, state, settings),
         follow=_follow(workspace, state),

@@ -5,7 +5,8 @@ Blocks implement these; tasks call them; tests bring small fakes. Paths are abso
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from pydantic import Field
@@ -120,6 +121,21 @@ class DiffStat(Value):
     deletions: int = 0
 
 
+TextsThere = Callable[[Sequence[str]], Mapping[str, str]]
+"""Gives the texts of files by path; what is not there is left out."""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """One commit that is to enter the main line. `edit` gets the texts of the merged tree and returns those that the
+    merge commit changes besides (None deletes)."""
+
+    commit: str
+    message: str
+    op_id: str
+    edit: Callable[[TextsThere], Mapping[str, str | None]] | None = None
+
+
 @runtime_checkable
 class Workspace(Protocol):
     """The git side of one project: story worktrees, and one integration worktree that alone moves the main line.
@@ -172,6 +188,14 @@ class Workspace(Protocol):
         """Paths that differ between a commit and what stands in a worktree, untracked files included, sorted."""
         ...
 
+    def content(self, commit: str, *, without: Sequence[str] = ()) -> str:
+        """A digest of all tracked files at a commit but these files and folders: equal for equal files."""
+        ...
+
+    def branch(self, name: str) -> str | None:
+        """The commit a branch of the repository stands on, None if there is no such branch."""
+        ...
+
     def files(self, commit: str) -> list[str]:
         """Paths tracked at a commit, sorted."""
         ...
@@ -187,6 +211,8 @@ class Workspace(Protocol):
     def rebase(self, worktree: str, onto: str) -> str:
         """Rebase the worktree's branch onto a commit and return its new head.
 
+        A branch with merges in it becomes one commit: what they settled would conflict again if it were replayed.
+
         Raises:
             MergeConflict: the rebase was aborted and the worktree is as before; `files` names the paths.
         """
@@ -197,6 +223,14 @@ class Workspace(Protocol):
 
         Raises:
             MergeConflict: nothing was changed.
+        """
+        ...
+
+    def merge_all(self, merges: Sequence[Merge]) -> list[str]:
+        """Merge commits one after the other, as `merge` does with each, and return the merge commits.
+
+        Raises:
+            MergeConflict: those before the one that conflicts are merged.
         """
         ...
 

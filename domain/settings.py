@@ -148,6 +148,7 @@ class Settings(Section):
     integration_branch: Branch = "storyloom/main"
     deploy: Literal["none", "local"] = "local"
     max_turns: int = Field(default=40, ge=1)
+    merge_stack: int = Field(default=8, ge=1, le=64, description="Stories that are tested and merged together at most")
     max_attempts: int = Field(default=3, ge=1)
     max_review_rounds: int = Field(default=3, ge=1)
     max_context_tokens: int = Field(default=60_000, ge=2_000)

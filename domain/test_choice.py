@@ -23,6 +23,6 @@ def suite_command(commands: Commands, changed: Sequence[str]) -> str:
     return quick.replace(MARK, shlex.join(sorted(changed)))
 
 
-def whole_is_due(commands: Commands, every: int, merged_since: int) -> bool:
-    """Whether the next merge must be proven by all tests, when `merged_since` merges were proven by fewer."""
-    return not commands.test_changed.strip() or merged_since + 1 >= every
+def whole_is_due(commands: Commands, every: int, merged_since: int, merging: int = 1) -> bool:
+    """Whether the next merges must be proven by all tests, when `merged_since` merges were proven by fewer."""
+    return not commands.test_changed.strip() or merged_since + merging >= every

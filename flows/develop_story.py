@@ -24,8 +24,9 @@ from ..domain.masking import mask_old
 from ..domain.ports import ProjectRef
 from ..domain.review import Approve, GiveUp, ReviewAgain, Verdict, verdict
 from ..domain.stories import Lane, ReviewReport, Story, StoryOutcome, TestReport
+from ..tasks.board import move_story
 from ..tasks.develop_turn import develop_turn
-from ..tasks.integration import branch_of, move_story
+from ..tasks.integration import branch_of
 from ..tasks.ports import ports_for
 from ..tasks.review_story import own_findings, review_story
 from ..tasks.story_start import Start, keep_outcome, start_story

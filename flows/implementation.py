@@ -19,6 +19,7 @@ from ..domain.phases import Phase
 from ..domain.ports import ProjectRef
 from ..domain.schedule import build_dag, decide
 from ..domain.stories import Lane, Story, StoryOutcome
+from ..tasks.closing import close_left_over
 from ..tasks.ports import ports_for
 from ..tasks.recording import below_one_root
 from ..tasks.sprint import plan_sprint, read_sprint, show_board, story_ends
@@ -35,6 +36,7 @@ def implementation(project: ProjectRef) -> PhaseReport:
     if not sprint.stories:
         return report(Phase.IMPLEMENTATION, [], [], "failed", "There are no stories to develop in the epics document.")
     done = story_ends(project, sprint)
+    close_left_over(project, [story for story in sprint.stories if story.key in done])
     if len(done) == len(sprint.stories):
         broken = prove_main_line(project)
         return report(Phase.IMPLEMENTATION, [], sorted(done), "failed" if broken else "already_done", broken)
@@ -66,7 +68,7 @@ def prove_main_line(project: ProjectRef) -> str:
     if not merges:
         return ""
     ports = ports_for(project)
-    with ports.lane():
+    with ports.integrating(), ports.lane():  # in this order, as a story that enters
         tip = ports.workspace.tip()
         tests = run_tests(project, ports.workspace.integration(), tip, "all, on the main line")
         if tests.passed:

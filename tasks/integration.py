@@ -1,32 +1,53 @@
-"""How does a reviewed story enter the main line?  Each step is safe to run again."""
+"""How do reviewed stories enter the main line?  One on top of the other; each step is safe to run again.
+
+A story's merge commit carries an operation id and the story's `done` on the board: a story is merged and done in the
+same moment, and only once.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from pydantic import Field
 
-from ..domain.board import set_status, settle_epics, stamp_of
 from ..domain.errors import MergeConflict
-from ..domain.events import Merged, StoryMoved
 from ..domain.keys import plain
+from ..domain.merge_stack import bookkeeping, only_below
 from ..domain.model_calls import Value
-from ..domain.phases import BOARD
-from ..domain.ports import ProjectRef
+from ..domain.ports import Merge, ProjectRef
 from ..domain.stories import Story, StoryOutcome
-from ..domain.story_closing import closed_story_file
-from .documents import commit_texts
+from .board import Move, moved_texts, write_moves
 from .ports import Ports, ports_for
-from .recording import event_key, record, tags_for
 
 
-class Rebased(Value):
-    """A story's branch on the main line's tip, or the files on which it conflicts with it."""
+class Candidate(Value):
+    """A reviewed story that wants to enter the main line."""
 
-    commit: str = ""
-    tip: str = ""
-    conflicts: tuple[str, ...] = ()
+    story: Story
+    outcome: StoryOutcome
+
+
+class Placed(Value):
+    """A story that stands in a stack: its commits above those of the stories before it."""
+
+    candidate: Candidate
+    commit: str
+
+
+class Stack(Value):
+    """Stories one on the other on the main line's tip.
+
+    `merged` holds the merge commits of those that were in the main line already, `conflicts` the files on which others
+    conflict with the tip itself, both by key. A story that only conflicts with one below it stands in none: whether
+    that one enters is not known yet.
+    """
+
+    tip: str
+    placed: tuple[Placed, ...] = ()
+    merged: dict[str, str] = Field(default_factory=dict)
+    conflicts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 def merge_op(story_key: str) -> str:
@@ -44,85 +65,63 @@ def merged_commit(project: ProjectRef, story_key: str) -> str | None:
     return ports_for(project).workspace.find_op(merge_op(story_key))
 
 
-@task(name="rebase-story", task_run_name="rebase · story {story.id}", cache_policy=NO_CACHE)
-def rebase_story(project: ProjectRef, story: Story, commit: str) -> Rebased:
-    """The story's commits on top of the main line's tip."""
+@task(name="stack-stories", task_run_name="stack · {names}", cache_policy=NO_CACHE)
+def stack_stories(project: ProjectRef, candidates: Sequence[Candidate], names: str) -> Stack:  # noqa: ARG001 - for the run
+    """The stories rebased one on the other, on the main line's tip, in their own worktrees."""
     ports = ports_for(project)
-    tip = ports.workspace.tip()
-    worktree = ports.workspace.open(story.key, branch_of(story.key), commit)
+    tip = top = ports.workspace.tip()
+    placed: list[Placed] = []
+    merged: dict[str, str] = {}
+    conflicts: dict[str, tuple[str, ...]] = {}
+    for one in candidates:
+        key = one.story.key
+        if (done := merged_commit(project, key)) is not None:
+            with ports.lane():  # the merge said so, unless somebody has changed the board since
+                write_moves(ports, [Move(story=one.story, status="done", outcome=one.outcome)])
+            merged[key] = done
+            continue
+        try:
+            top = _rebased(ports, one, top)
+        except MergeConflict as conflict:
+            if not placed:
+                conflicts[key] = conflict.files or ("(unknown)",)
+            continue
+        placed.append(Placed(candidate=one, commit=top))
+    return Stack(tip=tip, placed=tuple(placed), merged=merged, conflicts=conflicts)
+
+
+def _rebased(ports: Ports, one: Candidate, onto: str) -> str:
+    commit = one.outcome.commit
+    worktree = ports.workspace.open(one.story.key, branch_of(one.story.key), commit)
     ports.workspace.reset(worktree, commit)
-    try:
-        return Rebased(commit=ports.workspace.rebase(worktree, tip), tip=tip)
-    except MergeConflict as conflict:
-        return Rebased(tip=tip, conflicts=conflict.files or ("(unknown)",))
+    return ports.workspace.rebase(worktree, onto)
 
 
-@task(name="merge-story", task_run_name="merge · story {story.id}", cache_policy=NO_CACHE)
-def merge_story(project: ProjectRef, story: Story, commit: str, outcome: StoryOutcome) -> str:
-    """Merge the story's commit into the main line, once, and return the merge commit; `outcome` says what changed."""
+@task(name="merge-stack", task_run_name="merge · {names}", cache_policy=NO_CACHE)
+def merge_stack(project: ProjectRef, tip: str, placed: Sequence[Placed], names: str) -> list[str]:  # noqa: ARG001
+    """Merge stories that were tested on `tip`, bottom first, and return their merge commits; each says `done` besides.
+
+    Empty when more than the board has moved the main line since: what was tested would not be what is merged.
+    """
     ports = ports_for(project)
-    message = f"Merge story {story.id}: {story.title}"
-    merge = ports.workspace.merge(commit, message, merge_op(story.key))
-    stat = ports.workspace.stat(outcome.baseline, outcome.commit)
-    record(
-        ports,
-        Merged(
-            event_id=event_key("merge", project.repository, story.key),
-            tags=tags_for(ports, phase="implementation", epic=story.epic, story=story.key),
-            commit=merge,
-            files=len(stat.files),
-            insertions=stat.insertions,
-            deletions=stat.deletions,
-        ),
-    )
-    return merge
-
-
-@task(name="move-story", task_run_name="{status} · {story.id}", cache_policy=NO_CACHE)
-def move_story(project: ProjectRef, story: Story, status: str, outcome: StoryOutcome | None = None) -> None:
-    """Write a story's status on the board and in its file, in one commit of the main line."""
-    ports = ports_for(project)
-    with ports.lane():
-        texts = board_texts(ports, story, status, outcome)
-        if texts:
-            commit_texts(ports, texts, f"board: story {story.id} is {status}", f"board-{plain(story.key)}-{status}")
-    record(
-        ports,
-        StoryMoved(
-            event_id=event_key("story", project.repository, story.key, status, outcome.attempts if outcome else 0),
-            tags=tags_for(ports, phase="implementation", epic=story.epic, story=story.key),
-            title=story.title,
-            points=story.points,
-            to_status=status,
-            reason=outcome.reason if outcome else "",
-            lane=outcome.lane.value if outcome and outcome.lane else "",
-        ),
-    )
-
-
-def board_texts(ports: Ports, story: Story, status: str, outcome: StoryOutcome | None) -> dict[str, str | None]:
-    """The texts that change when a story moves; empty when they say so already."""
     settings = ports.config.settings
-    tip = ports.workspace.tip()
-    texts: dict[str, str | None] = {}
-    board_path = f"{settings.planning_folder}/{BOARD}"
-    file_path = f"{settings.stories_folder}/{story.key}.md"
-    read = ports.workspace.texts(tip, [board_path, file_path])
-    board, text = read.get(board_path), read.get(file_path)
-    if board is not None:
-        stamp = stamp_of(datetime.now(UTC))
-        new = settle_epics(set_status(board, story.key, status, by="dev-story", stamp=stamp), stamp=stamp)
-        if new != board:
-            texts[board_path] = new
-    if text is not None:
-        today = datetime.now(UTC).date().isoformat()
-        new = closed_story_file(text, status, outcome, today)
-        if new != text:
-            texts[file_path] = new
-    return texts
+    ours = bookkeeping(settings.planning_folder, settings.stories_folder)
+    with ports.lane():
+        now = ports.workspace.tip()
+        if now != tip and not only_below(ports.workspace.stat(tip, now).files, ours):
+            return []
+        try:
+            return ports.workspace.merge_all([_merge(ports, one) for one in placed])
+        except MergeConflict:
+            return []
 
 
-@task(name="clear-worktree", task_run_name="clear · story {story.id}", cache_policy=NO_CACHE)
-def clear_worktree(project: ProjectRef, story: Story) -> None:
-    """Remove the story's worktree and branch: its work is in the main line."""
-    ports_for(project).workspace.abandon(story.key, branch_of(story.key))
+def _merge(ports: Ports, placed: Placed) -> Merge:
+    story = placed.candidate.story
+    move = Move(story=story, status="done", outcome=placed.candidate.outcome)
+    return Merge(
+        commit=placed.commit,
+        message=f"Merge story {story.id}: {story.title}",
+        op_id=merge_op(story.key),
+        edit=lambda texts: moved_texts(texts, ports.config.settings, [move]),
+    )

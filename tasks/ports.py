@@ -79,6 +79,7 @@ class Ports:
     notifier: Notifier | None = None
     files: Callable[..., FilesIn] = ABSENT["files"]  # (worktree, planned=paths that the story names)
     lane: Lane = nullcontext  # held by whoever moves the main line; one holder in all processes
+    integrating: Lane = nullcontext  # held by whoever tests stories on the tip and merges them
     publish: Callable[[], str] = lambda: ""  # moves the person's branch; says why not, "" when done
     follow: Callable[[], None] = lambda: None  # brings what the person committed since into the main line
     lease: Lane = nullcontext  # held by the one orchestrator of the project

@@ -9,6 +9,7 @@ from prefect import task
 from prefect.context import TaskRunContext
 
 from ..domain.events import GateJudged
+from ..domain.merge_stack import bookkeeping
 from ..domain.ports import Limits, ProjectRef
 from ..domain.stories import TestReport
 from ..domain.test_choice import suite_command, whole_is_due
@@ -17,7 +18,7 @@ from .ports import Ports, ports_for
 from .recording import event_key, record, tags_for
 from .retries import may_pass
 
-VERSION = "1"
+VERSION = "2"
 COUNT = "merged-since-all-tests"
 
 
@@ -32,10 +33,10 @@ def merged_since_all_tests(project: ProjectRef) -> int:
     return int(ports_for(project).shelf.get(COUNT) or 0)
 
 
-def whole_suite_is_due(project: ProjectRef) -> bool:
-    """Whether the next merge must be proven by all tests."""
+def whole_suite_is_due(project: ProjectRef, merging: int = 1) -> bool:
+    """Whether the next merges, so many, must be proven by all tests."""
     config = ports_for(project).config
-    return whole_is_due(config.commands, config.settings.whole_suite_every, merged_since_all_tests(project))
+    return whole_is_due(config.commands, config.settings.whole_suite_every, merged_since_all_tests(project), merging)
 
 
 def count_merges(project: ProjectRef, merges: int, *, whole: bool) -> None:
@@ -47,10 +48,15 @@ def count_merges(project: ProjectRef, merges: int, *, whole: bool) -> None:
 
 
 def _key(context: TaskRunContext, parameters: dict[str, Any]) -> str:  # noqa: ARG001 - Prefect's signature
+    """What is tested: the files of the commit, but the board and the stories' files, and since which others."""
     project: ProjectRef = parameters["project"]
-    commands, since = ports_for(project).config.commands, parameters["since"]
-    part = (commands.test_changed, since) if since and commands.test_changed else ()
-    return f"tests-{event_key(VERSION, project.repository, parameters['commit'], commands.test, *part)}"
+    ports = ports_for(project)
+    commands, settings = ports.config.commands, ports.config.settings
+    ours = bookkeeping(settings.planning_folder, settings.stories_folder)
+    content = ports.workspace.content(parameters["commit"], without=ours)
+    since = parameters["since"] if commands.test_changed.strip() else ""
+    part = (commands.test_changed, ports.workspace.content(since, without=ours)) if since else ()
+    return f"tests-{event_key(VERSION, project.repository, content, commands.test, *part)}"
 
 
 @task(
@@ -93,4 +99,15 @@ def run_tests(
             }
         ),
     )
+    return report
+
+
+def run_tests_again(
+    project: ProjectRef, worktree: str, commit: str, what: str, story: str, since: str = ""
+) -> TestReport:
+    """The report of the tests at a commit; an earlier run of the same files that showed nothing does not count."""
+    state = run_tests(project, worktree, commit, what, story, since, return_state=True)
+    report: TestReport = state.result()
+    if report.passed is None and state.name == "Cached":
+        report = run_tests.with_options(refresh_cache=True)(project, worktree, commit, what, story, since)
     return report

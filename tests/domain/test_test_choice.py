@@ -40,3 +40,8 @@ def test_an_unknown_change_and_one_too_large_for_a_command_line_run_all_tests():
 )
 def test_all_tests_are_due_at_every_so_manieth_merge(commands: Commands, every: int, since: int, due: bool):
     assert whole_is_due(commands, every, since) is due
+
+
+@pytest.mark.parametrize(("merging", "due"), [(1, False), (4, False), (5, True), (8, True)])
+def test_all_tests_are_due_when_any_of_several_merges_is_the_one(merging: int, due: bool):
+    assert whole_is_due(QUICK, 10, 5, merging) is due

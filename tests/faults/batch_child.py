@@ -1,12 +1,15 @@
 """What is killed: a process that imports everything once, then forks a fresh orchestrator for each line on its input.
 
 A line is {"folder": …, "base_url": …, "kill_at": N}. The orchestrator counts the boundaries of all effects (before and
-after each one) in `folder/boundaries` and kills itself with SIGKILL at number `kill_at`, 0 for never. The answer is its
-exit status, -9 when it was killed. The product knows nothing of this: its ports' methods are wrapped here.
+after each one) in `folder/boundaries` and kills itself with SIGKILL at number `kill_at`, 0 for never; with "kill_name"
+only boundaries of that name count. With "together": N, nobody enters the main line before N stories wait for it. The
+answer is the exit status, -9 when killed. The product knows nothing of this: its methods are wrapped here.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -15,12 +18,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from storyloom.blocks import git as git_module
+from storyloom.blocks import git_workspace
 from storyloom.blocks.call_journal import CallJournal
 from storyloom.blocks.git_workspace import GitWorkspace
 from storyloom.blocks.openai_route import OpenAIRoute
@@ -33,12 +37,13 @@ from storyloom.deployments.reaper import end_orphans
 from storyloom.domain.ports import ProjectRef
 from storyloom.domain.wire import Endpoint
 from storyloom.flows.implementation import implementation
+from storyloom.tasks.lines import line_of
 from storyloom.tasks.ports import Ports, ports_for, use
 
 EFFECTS: tuple[tuple[type, tuple[str, ...]], ...] = (
     (OpenAIRoute, ("send",)),
     (CallJournal, ("begin", "end")),
-    (GitWorkspace, ("open", "checkpoint", "rebase", "merge", "commit_files", "abandon")),
+    (GitWorkspace, ("open", "checkpoint", "rebase", "merge_all", "commit_files", "abandon")),
     (UnsandboxedRunner, ("run",)),
     (FileShelf, ("put", "put_new")),
     (Spool, ("record",)),
@@ -49,16 +54,16 @@ FINE = ("update-ref", "commit-tree", "worktree")  # git commands inside of those
 class Boundaries:
     """Counts what happens, and ends the process at the chosen number."""
 
-    def __init__(self, log: Path, kill_at: int) -> None:
-        self._log, self._kill_at, self._count = log.open("a"), kill_at, 0
+    def __init__(self, log: Path, kill_at: int, kill_name: str = "") -> None:
+        self._log, self._kill_at, self._kill_name, self._count = log.open("a"), kill_at, kill_name, 0
         self._lock = threading.Lock()
 
     def passed(self, name: str) -> None:
         with self._lock:
-            self._count += 1
+            self._count += self._kill_name in ("", name)
             self._log.write(name + "\n")
             self._log.flush()
-            if self._count == self._kill_at:
+            if self._count == self._kill_at and self._kill_name in ("", name):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,17 +89,34 @@ def place(boundaries: Boundaries) -> None:
         return boundaries.around(f"git {arguments[0]}", functools.partial(run, self))(*arguments, **more)
 
     git_module.Git.run = fine  # type: ignore[method-assign, assignment]
+    git_workspace.merge_into = boundaries.around("one merge", git_workspace.merge_into)
+
+
+def gathered(ports: Ports, together: int) -> Ports:
+    """Ports whose lane opens once so many stories wait for it."""
+
+    @contextlib.contextmanager
+    def integrating() -> Iterator[None]:
+        until = time.monotonic() + 120
+        while len(line_of(ports.project, "integration")._standing) < together:
+            if time.monotonic() > until:
+                raise TimeoutError(f"There never were {together} stories that waited.")
+            time.sleep(0.01)
+        with ports.integrating():
+            yield
+
+    return dataclasses.replace(ports, integrating=integrating) if together else ports
 
 
 def orchestrate(job: dict[str, Any]) -> bool:
     """One run of the batch, as the command line would start it; whether all stories are done."""
     folder = Path(job["folder"])
-    place(Boundaries(folder / "boundaries", job["kill_at"]))
+    place(Boundaries(folder / "boundaries", job["kill_at"], job["kill_name"]))
     environment = Environment(home=folder / "home", keys={"openai": "none"}, mode="rehearsal")
     routes = {"*": OpenAIRoute(Endpoint(api_key="none", base_url=job["base_url"]))}  # type: ignore[arg-type]
 
     def factory(project: ProjectRef) -> Ports:
-        return compose(project, environment, routes)
+        return gathered(compose(project, environment, routes), job["together"])
 
     project = ProjectRef(repository=str(folder / "project"))
     with use(factory), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):

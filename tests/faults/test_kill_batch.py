@@ -1,4 +1,4 @@
-"""Killed at any boundary of a three-story batch and run again: is it as if nothing had happened?
+"""Killed at any boundary of a three-story batch, or within a stack of three, and run again: as if nothing had happened?
 
 Every boundary with STORYLOOM_KILL_ALL=1 (about an hour), else a fixed choice of one for each kind of effect.
 """
@@ -31,7 +31,7 @@ CHOSEN = (  # which boundary of which story, counted from the first
     ("after CallJournal.end", 5),
     ("before GitWorkspace.checkpoint", 2),
     ("after git update-ref", 9),
-    ("after GitWorkspace.merge", 1),
+    ("after GitWorkspace.merge_all", 1),
 )
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(7200)]
@@ -46,16 +46,17 @@ class Bench:
     modules: Any
     runs: int = 0
 
-    def fresh(self) -> Path:
-        """A folder with the three-story project."""
+    def fresh(self, given: list[Any], lanes: int = 1) -> Path:
+        """A folder with a project of these stories."""
         self.runs += 1
         folder = self.folder / f"run-{self.runs}"
-        self.modules.make_repository(folder / "project", tasks(self.modules), lanes=1, settings={"sandbox": "none"})
+        self.modules.make_repository(folder / "project", given, lanes=lanes, settings={"sandbox": "none"})
         return folder
 
-    def run(self, folder: Path, base_url: str, kill_at: int = 0) -> int:
+    def run(self, folder: Path, base_url: str, kill_at: int = 0, kill_name: str = "", together: int = 0) -> int:
         """The exit code of one orchestrator."""
-        job = {"folder": str(folder), "base_url": base_url, "kill_at": kill_at}
+        job: dict[str, Any] = {"folder": str(folder), "base_url": base_url}
+        job |= {"kill_at": kill_at, "kill_name": kill_name, "together": together}
         assert self.zygote.stdin
         assert self.zygote.stdout
         self.zygote.stdin.write(json.dumps(job) + "\n")
@@ -101,6 +102,20 @@ def tasks(modules: Any) -> list[Any]:
     ]
 
 
+def apart(modules: Any) -> list[Any]:
+    """Three stories that need nothing of each other."""
+    return [
+        modules.Task(
+            name,
+            name.title(),
+            "",
+            f"from {name} import NAME\nassert NAME == '{name}'\n",
+            (modules.Change(f"{name}.py", f"NAME = '{name}'\n"),),
+        )
+        for name in ("one", "two", "three")
+    ]
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     sys.path.insert(0, str(ROOT))
@@ -122,10 +137,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             sys.path.remove(str(ROOT))
 
 
-def model(bench: Bench) -> RehearsalServer:
+def model(given: list[Any]) -> RehearsalServer:
     """The scripted model behind HTTP; its ledger says what was asked how often."""
     developer = importlib.import_module("benchmarks.scripted_developer")
-    return RehearsalServer(developer.ScriptedSource(developer.Script(tasks(bench.modules))))
+    return RehearsalServer(developer.ScriptedSource(developer.Script(given)))
 
 
 def asked(server: RehearsalServer) -> Counter[tuple[str, int]]:
@@ -133,8 +148,9 @@ def asked(server: RehearsalServer) -> Counter[tuple[str, int]]:
 
 
 def test_a_batch_that_is_killed_anywhere_ends_as_if_it_had_not_been(bench: Bench) -> None:
-    folder = bench.fresh()
-    with model(bench) as server:
+    given = tasks(bench.modules)
+    folder = bench.fresh(given)
+    with model(given) as server:
         assert bench.run(folder, server.openai_base) == 0, (bench.folder / "errors").read_text()[-3000:]
         golden, golden_calls = bench.end(folder), asked(server)
     boundaries = (folder / "boundaries").read_text().splitlines()
@@ -146,8 +162,8 @@ def test_a_batch_that_is_killed_anywhere_ends_as_if_it_had_not_been(bench: Bench
     wrong = []
     for number in _points(boundaries):
         name = boundaries[number - 1]
-        folder = bench.fresh()
-        with model(bench) as server:
+        folder = bench.fresh(given)
+        with model(given) as server:
             killed = bench.run(folder, server.openai_base, kill_at=number)
             resumed = bench.run(folder, server.openai_base)
             end, calls = bench.end(folder), asked(server)
@@ -158,6 +174,35 @@ def test_a_batch_that_is_killed_anywhere_ends_as_if_it_had_not_been(bench: Bench
         else:
             shutil.rmtree(folder)
         print(f"{number} of {len(boundaries)}: {name}", "wrong" if folder.exists() else "ok", flush=True)
+    assert not wrong, (wrong, (bench.folder / "errors").read_text()[-3000:])
+
+
+def test_a_stack_of_three_that_is_killed_between_its_merges_ends_as_if_it_had_not_been(bench: Bench) -> None:
+    given = apart(bench.modules)
+    folder = bench.fresh(given, lanes=3)
+    with model(given) as server:
+        assert bench.run(folder, server.openai_base, together=3) == 0, (bench.folder / "errors").read_text()[-3000:]
+        golden, golden_calls = bench.end(folder), asked(server)
+    boundaries = Counter((folder / "boundaries").read_text().splitlines())
+    assert boundaries["before GitWorkspace.merge_all"] == 1
+    assert boundaries["before one merge"] == boundaries["after one merge"] == len(golden["merges"]) == 3
+    assert golden["worktrees"] == ["integration"]
+    assert not golden["branches"]
+    assert set(golden_calls.values()) == {1}
+    wrong = []
+    for name in ("before one merge", "after one merge"):
+        for number in (1, 2, 3):
+            folder = bench.fresh(given, lanes=3)
+            with model(given) as server:
+                killed = bench.run(folder, server.openai_base, kill_at=number, kill_name=name, together=3)
+                merges = len(bench.end(folder)["merges"])
+                resumed = bench.run(folder, server.openai_base)
+                end, calls = bench.end(folder), asked(server)
+            known = number if name.startswith("after") else number - 1
+            if (killed, merges, resumed) != (-9, known, 0) or end != golden or calls != golden_calls:
+                differs = {key: value for key, value in end.items() if value != golden[key]}
+                wrong.append((name, number, killed, merges, resumed, differs, calls - golden_calls))
+            print(f"{name} {number}", "wrong" if wrong and wrong[-1][:2] == (name, number) else "ok", flush=True)
     assert not wrong, (wrong, (bench.folder / "errors").read_text()[-3000:])
 
 

@@ -1,0 +1,74 @@
+"""What tree does the main line get: of a merge, and of texts written into it?  Made beside any worktree and index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from storyloom.domain.errors import MergeConflict
+from storyloom.domain.ports import Merge
+from storyloom.domain.safe_paths import check_path
+
+from .git import Git
+from .git_commits import commit_tree, encoded, message_with_op, modes_at, write_blobs
+from .git_history import texts_of_tree
+
+
+def merged_tree(git: Git, ours: str, theirs: str, where: str) -> str:
+    """The tree of a merge of two commits; `where` names ours.
+
+    Raises:
+        MergeConflict: `files` names the paths.
+    """
+    how = ("--write-tree", "--name-only", "--no-messages", "-z")
+    merged = git.run("merge-tree", *how, ours, theirs, codes=(0, 1))
+    tree, *files = merged.stdout.decode(errors="replace").rstrip("\0").split("\0")
+    if merged.returncode:
+        names = tuple(sorted(set(files)))
+        raise MergeConflict(f"{', '.join(names)}: changed both here and {where}.", files=names)
+    return tree
+
+
+def merge_into(git: Git, ref: str, tip: str, merge: Merge, scratch: Path) -> str:
+    """Make one merge commit on `tip`, move `ref` to it, and return it.
+
+    Raises:
+        MergeConflict: nothing was changed.
+    """
+    theirs = git.commit(merge.commit)
+    tree = merged_tree(git, tip, theirs, f"on {ref.removeprefix('refs/heads/')}")
+    if merge.edit is not None:
+        texts = merge.edit(lambda paths: texts_of_tree(git, tree, paths))
+        tree = tree_with(git, tree, check_texts(texts), scratch)
+    return commit_tree(git, tree, [tip, theirs], message_with_op(merge.message, merge.op_id), ref)
+
+
+def check_texts(files: Mapping[str, str | None]) -> dict[str, bytes | None]:
+    """The texts as they stand in files.
+
+    Raises:
+        UnsafePath: a path leaves the worktree.
+        InputError: a text cannot be written as UTF-8.
+    """
+    for path in files:
+        check_path(path, writing=False)
+    return {path: None if text is None else encoded(path, text) for path, text in files.items()}
+
+
+def tree_with(git: Git, base: str, files: Mapping[str, bytes | None], scratch: Path) -> str:
+    """A tree (of a tree or a commit) with files written or, for None, deleted; a file that exists keeps its mode.
+
+    `scratch` is a folder of the caller's for an index and the texts.
+    """
+    if not files:
+        return git.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{tree}}")
+    written = {path: text for path, text in files.items() if text is not None}
+    blobs, modes = write_blobs(git, written, scratch), modes_at(git, base, written)
+    lines = [
+        f"{modes[path]} {blobs[path]}\t{path}" if path in blobs else f"0 {'0' * len(base)}\t{path}" for path in files
+    ]
+    index = {"GIT_INDEX_FILE": str(scratch / "index")}
+    git.run("read-tree", base, env=index)
+    git.run("update-index", "-z", "--index-info", stdin=os.fsencode("\0".join([*lines, ""])), env=index)
+    return git.text("write-tree", env=index)

@@ -1,0 +1,100 @@
+"""How does a story's status get onto the board and into its file?  Moves that wait together make one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ..domain.board import set_status, settle_epics, stamp_of
+from ..domain.events import StoryMoved
+from ..domain.keys import plain
+from ..domain.model_calls import Value
+from ..domain.phases import BOARD
+from ..domain.ports import ProjectRef, TextsThere
+from ..domain.settings import Settings
+from ..domain.stories import Story, StoryOutcome
+from ..domain.story_closing import closed_story_file
+from .combining import Line, Waiting
+from .documents import commit_texts
+from .lines import line_of
+from .ports import Ports, ports_for
+from .recording import event_key, record, tags_for
+
+
+class Move(Value):
+    """A story that goes to another status; `outcome` says how the work on it ended."""
+
+    story: Story
+    status: str
+    outcome: StoryOutcome | None = None
+
+
+def moved_texts(texts_there: TextsThere, settings: Settings, moves: Sequence[Move]) -> dict[str, str | None]:
+    """The texts that change when stories move; empty when they say so already."""
+    now = datetime.now(UTC)
+    board_path = f"{settings.planning_folder}/{BOARD}"
+    files = {move.story.key: f"{settings.stories_folder}/{move.story.key}.md" for move in moves}
+    before = texts_there([board_path, *files.values()])
+    texts = dict(before)
+    for move in moves:
+        if board_path in texts:
+            moved = set_status(texts[board_path], move.story.key, move.status, by="dev-story", stamp=stamp_of(now))
+            texts[board_path] = settle_epics(moved, stamp=stamp_of(now))
+        if (path := files[move.story.key]) in texts:
+            texts[path] = closed_story_file(texts[path], move.status, move.outcome, now.date().isoformat())
+    return {path: text for path, text in texts.items() if text != before[path]}
+
+
+@task(name="move-story", task_run_name="{status} · {story.id}", cache_policy=NO_CACHE)
+def move_story(project: ProjectRef, story: Story, status: str, outcome: StoryOutcome | None = None) -> None:
+    """Write a story's status on the board and in its file: a commit of the main line for all moves that wait."""
+    ports = ports_for(project)
+    move = Move(story=story, status=status, outcome=outcome)
+    line: Line[Move, None] = line_of(project, "board")
+
+    def write(waiting: Sequence[Waiting[Move, None]]) -> None:
+        write_moves(ports, [one.item for one in waiting])
+        for one in waiting:
+            one.answer(None)
+
+    line.ask(move, write, hold=ports.lane)
+    record_move(ports, move)
+
+
+def record_move(ports: Ports, move: Move) -> None:
+    """Record that a story has moved; once, however often it is said."""
+    story, outcome = move.story, move.outcome
+    record(
+        ports,
+        StoryMoved(
+            event_id=event_key("story", ports.project.repository, story.key, move.status, attempts(outcome)),
+            tags=tags_for(ports, phase="implementation", epic=story.epic, story=story.key),
+            title=story.title,
+            points=story.points,
+            to_status=move.status,
+            reason=outcome.reason if outcome else "",
+            lane=outcome.lane.value if outcome and outcome.lane else "",
+        ),
+    )
+
+
+def attempts(outcome: StoryOutcome | None) -> int:
+    """How many attempts the work took, 0 where it has not ended."""
+    return outcome.attempts if outcome else 0
+
+
+def write_moves(ports: Ports, moves: Sequence[Move]) -> None:
+    """Write moves in one commit; none is made when the texts say so already. The caller holds the lane."""
+    tip = ports.workspace.tip()
+
+    def there(paths: Sequence[str]) -> Mapping[str, str]:
+        return ports.workspace.texts(tip, paths)
+
+    texts = moved_texts(there, ports.config.settings, moves)
+    if texts:
+        said = ", ".join(f"story {move.story.id} is {move.status}" for move in moves)
+        where = "-".join(f"{plain(move.story.key)}-{move.status}" for move in moves)
+        commit_texts(ports, texts, f"board: {said}", f"board-{where}"[:150])
