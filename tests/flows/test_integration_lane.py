@@ -7,6 +7,7 @@ import re
 import subprocess
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,11 @@ FAILED = CommandResult(exit_code=1, output="Ran 3 tests in 0.001s\n\nFAILED (fai
 NOTHING = CommandResult(exit_code=0, output="")
 
 
+NAME = "part"  # of every story
+
+
 def story(number: int) -> Story:
-    return Story(key=f"1-{number}-part", id=f"1.{number}", epic="epic-1", title=f"Part {number}", independent=True)
+    return Story(key=f"1-{number}-{NAME}", id=f"1.{number}", epic="epic-1", title=f"Part {number}", independent=True)
 
 
 def board(count: int) -> str:
@@ -359,3 +363,24 @@ def test_moves_on_the_board_that_wait_together_make_one_commit(tmp_path):
         thread.join(60)
     assert project.git("rev-list", "--count", f"{before}..storyloom/main") == "1"
     assert project.tree()["docs/sprint-status.yaml"].count("part: in-progress") == 4
+
+
+@pytest.mark.parametrize("name", ["part", "größe"])
+def test_what_a_crash_left_open_after_the_merge_is_closed_by_the_next_run(tmp_path, monkeypatch, name):
+    from storyloom.flows import integrate
+    from storyloom.tasks.closing import close_left_over
+    from storyloom.tasks.story_start import keep_outcome
+
+    monkeypatch.setattr(integrate, "close_story", lambda *_: None)
+    monkeypatch.setitem(globals(), "NAME", name)
+    project = Project(tmp_path, own(2))
+    assert set(statuses(project.together()).values()) == {"merged"}
+    assert len(project.workspace.leftovers()) == 2
+    with use(lambda _project: project.ports):
+        keep_outcome(project.ports.project, project.reviewed[1])
+        close_left_over(project.ports.project, [story(1), story(2)])
+        close_left_over(project.ports.project, [story(1), story(2)])
+    assert project.workspace.leftovers() == []
+    assert project.git("branch", "--list", "storyloom/1*") == ""
+    events = Counter((type(event).__name__, event.tags.story) for event in project.ports.recorder.events)
+    assert events["Merged", story(1).key] == events["StoryMoved", story(1).key] == 1
