@@ -24,6 +24,7 @@ from storyloom.domain.ports import ProjectRef, Sandbox, Texts
 from storyloom.domain.settings import ProjectConfig, Settings
 from storyloom.domain.wire import Route
 from storyloom.tasks.alerts import tell_of_budget
+from storyloom.tasks.caps import follow_settings
 from storyloom.tasks.ports import Ports
 
 from .addresses import notify_address
@@ -80,6 +81,7 @@ def compose(
         bill=_bill(environment, config),
         mode="rehearsal" if environment.mode == "rehearsal" else "live",
     )
+    follow_settings(ports)
     ledger.expire(on_alert)  # what a killed process had reserved counts as spent from now on
     return ports
 

@@ -21,6 +21,7 @@ succeed later without anybody changing anything; `remedy` says what to do next.
     │   ├── ModelUnpriced         no price is known, and no token cap was given
     │   └── ModelUnauthorised     the key is missing, wrong or not allowed this model
     ├── BudgetExceeded            a reservation would pass a cap
+    │   └── BudgetStopped         a person chose to stop there
     ├── SandboxError              a command cannot be run safely here
     │   └── SandboxMissing        no sandbox is available and none was waived
     ├── GitError                  a git command failed
@@ -163,6 +164,10 @@ class BudgetExceeded(StoryloomError):
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.scope, self.unit, self.cap, self.spent, self.asked = scope, unit, cap, spent, asked
+
+
+class BudgetStopped(BudgetExceeded):
+    """A person chose to stop at the cap."""
 
 
 class SandboxError(StoryloomError):

@@ -24,6 +24,9 @@ DEFAULT_CLASSES: Mapping[str, tuple[str, ...]] = {
     "heavy": ("anthropic/claude-opus-5-5", "openai/gpt-6-astra"),
 }
 
+CHEAPER = "cheaper"
+"""The models of the class light, whatever a persona names: what a person may choose when a budget is used up."""
+
 
 class RoutingPolicy(Value):
     """What stands behind classes and personas, each in order of preference, and how to choose.
@@ -161,18 +164,27 @@ def candidates(
 
 def behind(request: ModelRequest, policy: RoutingPolicy) -> list[str]:
     """All models that the request's class or persona stands for, keys aside; none when it names a model itself."""
-    if request.model not in policy.classes:
+    named = _named(request, policy)
+    if named is None:
         return []
-    named = policy.personas.get(request.persona) or (request.model,)
     return list(dict.fromkeys(model for name in named for model in policy.classes.get(name, (name,))))
 
 
 def _names(request: ModelRequest, policy: RoutingPolicy) -> list[str]:
-    if request.model not in policy.classes:
+    named = _named(request, policy)
+    if named is None:
         return [request.model]
-    named = policy.personas.get(request.persona) or (request.model,)
     explicit = {name for name in named if name not in policy.classes}
     return [model for model in behind(request, policy) if model in explicit or _has_key(model, policy)]
+
+
+def _named(request: ModelRequest, policy: RoutingPolicy) -> tuple[str, ...] | None:
+    """The models and classes that stand for a class; None when the request names a model itself."""
+    if request.model == CHEAPER:
+        return ("light",)
+    if request.model not in policy.classes:
+        return None
+    return policy.personas.get(request.persona) or (request.model,)
 
 
 def _has_key(model: str, policy: RoutingPolicy) -> bool:

@@ -28,7 +28,7 @@ from ..tasks.answers import submit, time_is_up
 from ..tasks.decide import decide_question
 from ..tasks.notify import tell
 from ..tasks.ports import Ports, ports_for
-from ..tasks.questions import keep_answer, kept_answer, mirror, mirrored, supersede
+from ..tasks.questions import keep_answer, kept_answer, mirror_open, mirrored, supersede
 from .forms import WOKEN, form
 from .suspending import frees_worker
 from .waking import wake
@@ -71,9 +71,10 @@ def settle(project: ProjectRef, question: Question, *, subject: Subject | None =
     escalation = escalate(ports, question)
     if escalation.status == "answered":
         return kept_answer(ports, question)
-    if settings.when_asked == "set_aside":
-        mirror(ports, escalation.model_copy(update={"status": "set_aside"}))
-        return None
+    unattended = settings.when_asked == "recommendation" and question.kind is Kind.BUDGET  # nobody is there to pay
+    if settings.when_asked == "set_aside" or unattended:
+        mirror_open(ports, escalation.model_copy(update={"status": "set_aside"}))
+        return kept_answer(ports, question)
     if frees_worker(settings):
         return None
     return ask_person(project, escalation, subject)
@@ -107,8 +108,9 @@ def escalate(ports: Ports, question: Question) -> Escalation:
         flow_run=str(flow_run.get_id() or ""),
         link=str(flow_run.ui_url or ""),
     )
-    mirror(ports, escalation)
-    tell(ports, escalation)
+    escalation = mirror_open(ports, escalation)
+    if escalation.status != "answered":
+        tell(ports, escalation)
     return escalation
 
 
@@ -181,15 +183,17 @@ def _pause(ports: Ports, escalation: Escalation, complaint: str, key: str) -> Ru
 
 
 def _watch(ports: Ports, escalation: Escalation, run_id: UUID, answered: threading.Event) -> None:
-    """Wake the paused run once its question is decided on the shelf, cancelled, or out of time; remind people."""
+    """Wake the paused run once its question is decided on the shelf, cancelled, or out of time; remind people.
+
+    Another run's answer to the same question may be there before this run is paused: so it is woken until it is awake.
+    """
     next_reminder = time.monotonic() + REMIND_SECONDS
     while not answered.wait(POLL_SECONDS):
         with suppress(OSError):
             now = mirrored(ports, escalation.id) or escalation
             decided = kept_answer(ports, escalation.question) is not None or now.status != "pending"
             if decided or time_is_up_if_due(ports, now):
-                if wake(run_id, escalation):
-                    return
+                wake(run_id, escalation)
             elif time.monotonic() >= next_reminder:
                 next_reminder = time.monotonic() + REMIND_SECONDS
                 tell(ports, now)

@@ -18,7 +18,7 @@ from ..domain.agent_loop import (
 )
 from ..domain.agent_tools import Ask
 from ..domain.developer_prompts import repair_message, tests_failed_message
-from ..domain.errors import BudgetExceeded, ModelError, SandboxMissing, StoryloomError
+from ..domain.errors import BudgetExceeded, BudgetStopped, ModelError, SandboxMissing, StoryloomError
 from ..domain.escalations import Question
 from ..domain.masking import mask_old
 from ..domain.ports import ProjectRef
@@ -32,6 +32,7 @@ from ..tasks.review_story import own_findings, review_story
 from ..tasks.story_start import Start, keep_outcome, start_story
 from ..tasks.verification import run_tests
 from .asking import settle
+from .at_the_cap import past_the_cap
 from .gates import before_merge, before_story
 
 DEVELOPER, REVIEWER = "amelia", "quinn"
@@ -42,13 +43,17 @@ KEEP_LAST = 6
 @flow(name="develop-story", flow_run_name="develop · {story.id} {story.title}")
 def develop_story(project: ProjectRef, story: Story, attempt: int = 1, because: str = "") -> StoryOutcome:
     """Take one story from ready-for-dev to a reviewed branch, or to the reason why not."""
-    try:
+
+    def work() -> StoryOutcome:
         if (stopped := before_story(project, story)) is not None:
-            return keep_outcome(project, stopped)
+            return stopped
         if attempt == 1:  # before the start, so that a story that nothing overtakes is merged as it was tested
             move_story(project, story, "in-progress")
         start = start_story(project, story, DEVELOPER, attempt, because)
-        outcome = before_merge(project, story, Work(project, story, start, attempt).run())
+        return before_merge(project, story, Work(project, story, start, attempt).run())
+
+    try:
+        outcome = past_the_cap(project, work, workflow="dev-story", story=story.key)
     except (StoryloomError, OSError) as error:
         outcome = _ended_by(error, story, attempt)
     return keep_outcome(project, outcome)
@@ -185,7 +190,7 @@ def _ended_by(error: Exception, story: Story, attempt: int) -> StoryOutcome:
     """The end of a story whose work could not go on; only the code's own failures are the code's."""
     lane, status = Lane.INFRASTRUCTURE, "waiting"
     if isinstance(error, BudgetExceeded):
-        lane = Lane.BUDGET
+        lane, status = Lane.BUDGET, "failed" if isinstance(error, BudgetStopped) else "waiting"
     elif isinstance(error, ModelError):
         lane = Lane.PROVIDER
     elif isinstance(error, SandboxMissing):

@@ -20,6 +20,7 @@ from ..tasks.workflow_machine import RunOptions
 from ..tasks.workflow_runs import OpenRun, close_run, open_run, outcome_of
 from ..tasks.workflow_steps import RunRef, begin_workflow, finish_workflow, found, label_of, run_step, settle
 from .asking import settle as settle_question
+from .at_the_cap import past_the_cap
 
 MAX_DEPTH = 6
 MAX_STEPS = 500
@@ -51,9 +52,14 @@ def run_workflow(
     run = RunRef(project=project, workflow=workflow, digest=it.digest, options=options or RunOptions())
     opened = open_run(run, inputs or {}, fresh=fresh)
     state = RunState(workflow=it.workflow.name)
-    try:
+
+    def to_its_end() -> None:
+        nonlocal state
         for state in _states(run, opened, inputs or {}, callers):
             settle(run, state)
+
+    try:
+        past_the_cap(project, to_its_end, workflow=it.workflow.name)
     except StoryloomError as error:  # refused, spent, unreachable: an outcome; running it again goes on from there
         get_run_logger().warning("%s stopped: %s", it.workflow.name, error)
         return outcome_of(run, state.end("blocked", str(error))).model_copy(update={"interrupted": True})

@@ -17,6 +17,7 @@ from ..domain.model_calls import Message, ModelReply, ModelRequest, Value
 from ..domain.ports import Limits, ProjectRef
 from ..domain.stories import Story
 from .agent_tools import Bench, apply_tools
+from .caps import model_for
 from .ports import Ports, ports_for
 from .recording import event_key, tags_for
 from .retries import may_pass
@@ -102,7 +103,7 @@ def _request(
     return ModelRequest(
         purpose="work",
         persona=persona,
-        model=model_of(ports, persona),
+        model=model_for(ports, story.key, model_of(ports, persona)),
         system=system,
         messages=messages,
         tools=TOOLS,

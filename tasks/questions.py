@@ -84,6 +84,19 @@ def mirror(ports: Ports, escalation: Escalation) -> None:
     ports.shelf.put(mirror_name(escalation.id), escalation.model_dump_json(indent=2))
 
 
+def mirror_open(ports: Ports, escalation: Escalation) -> Escalation:
+    """Mirror a question that was open; answered when somebody answered another run's same question meanwhile.
+
+    Answers are kept before they are mirrored, so looking after the writing misses none.
+    """
+    mirror(ports, escalation)
+    kept = kept_answer(ports, escalation.question)
+    if kept is not None:
+        escalation = escalation.model_copy(update={"status": "answered", "response": kept})
+        mirror(ports, escalation)
+    return escalation
+
+
 def mirrored(ports: Ports, question_id: str) -> Escalation | None:
     """The escalation as mirrored, None if it never reached a person."""
     text = ports.shelf.get(mirror_name(question_id))

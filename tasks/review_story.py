@@ -14,6 +14,7 @@ from ..domain.events import GateJudged
 from ..domain.ports import ProjectRef
 from ..domain.review import merge_rounds
 from ..domain.stories import Finding, ReviewReport, Story, TestReport
+from .caps import model_for
 from .develop_turn import model_of
 from .personas import persona_of
 from .ports import ports_for
@@ -59,7 +60,7 @@ def review_story(
         ports.workspace.diff(baseline, commit),
         tests,
         persona_of(ports, persona),
-        model=model_of(ports, persona),
+        model=model_for(ports, story.key, model_of(ports, persona)),
         round_number=round_number,
         earlier=merge_rounds(earlier),
         summary=summary,

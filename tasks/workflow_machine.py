@@ -23,6 +23,7 @@ from ..domain.run_state import Asked, Assumption, RunState, Told
 from ..domain.sequencer import advance
 from ..domain.templates import fill_names
 from ..domain.workflow_plan import REMAINING_AT_ONCE
+from .caps import model_for
 from .ports import Ports
 from .workflow_desk import OWN, Desk
 
@@ -306,7 +307,8 @@ class Machine:
         return step_name(self.program, self.program.step_at(state.at))
 
     def _complete(self, state: RunState, request: ModelRequest) -> tuple[RunState, ModelReply]:
-        reply = self.ports.models.complete(request.model_copy(update={"sample": state.sample}))
+        model = model_for(self.ports, state.workflow, request.model)
+        reply = self.ports.models.complete(request.model_copy(update={"sample": state.sample, "model": model}))
         return state.model_copy(update={"model_calls": state.model_calls + 1}), reply
 
 
