@@ -12,6 +12,7 @@ from storyloom.domain.model_calls import Message, ModelRequest
 from storyloom.domain.prices import Price, bundled_prices
 from storyloom.domain.rate_limit import Bucket, RateLimit, full, take
 from storyloom.domain.routing import (
+    CHEAPER,
     Health,
     HealthPolicy,
     RoutingPolicy,
@@ -59,6 +60,11 @@ def test_a_persona_may_name_models_and_classes() -> None:
     assert order(own) == [C, A, B]
     assert order(own, request(persona="quinn")) == ["openai/own"]
     assert order(own, request(persona="quinn", model=A)) == [A]
+
+
+def test_the_cheaper_models_are_those_of_the_light_class_whatever_a_persona_names() -> None:
+    own = policy(classes={"standard": (A,), "light": (B,)}, personas={"amelia": (C,)})
+    assert order(own, request(model=CHEAPER)) == [B]
 
 
 def test_models_without_a_key_are_left_out_of_a_class_but_not_when_they_are_named() -> None:
