@@ -50,11 +50,13 @@ def explained(project: Path) -> Iterator[Explained]:
     """
     from storyloom.blocks.project_config import config_path, key_lines, read_project_config
     from storyloom.deployments.environment import PROVIDER_KEYS, read_environment
+    from storyloom.deployments.personas import require_known_personas
 
     from .init import repository_root
 
     root = repository_root(project)
     config = read_project_config(root)
+    require_known_personas(root, config)
     path = config_path(root)
     lines = key_lines(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
     for section, field in type(config).model_fields.items():

@@ -25,6 +25,7 @@ from storyloom.deployments.environment import (
     spool_folder,
 )
 from storyloom.deployments.lane import SharedLease
+from storyloom.deployments.personas import require_known_personas
 from storyloom.deployments.server import drain, prefect_server
 from storyloom.domain.errors import ConfigError, InputError, ModelUnpriced, SandboxMissing, StorageFull
 from storyloom.domain.phases import BRIEF, Phase
@@ -68,14 +69,16 @@ class Job:
 
 
 def check(wish: Wish, *, plan_only: bool = False) -> Job:
-    """Everything that can be known to be wrong before anything is started; a plan needs neither keys nor room.
+    """Everything that can be known to be wrong before anything is started; a plan needs neither keys nor a clean tree.
 
     Raises:
         InputError: with the remedy; nothing was made.
     """
     root = repository_root(wish.project)
-    require_clean(root)
+    if not plan_only:
+        require_clean(root)
     config = with_settings(read_project_config(root), wish.settings)
+    require_known_personas(root, config)
     until = _phase(wish.until)
     brief = _brief(wish.brief)
     environment = read_environment()

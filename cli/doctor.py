@@ -13,6 +13,7 @@ from pathlib import Path
 
 from storyloom.blocks.project_config import read_project_config
 from storyloom.deployments.environment import KEYLESS, PROVIDER_KEYS, Environment, read_environment
+from storyloom.deployments.personas import require_known_personas
 from storyloom.domain.errors import StoryloomError
 from storyloom.domain.settings import ProjectConfig
 
@@ -81,6 +82,7 @@ def _config(folder: Path) -> tuple[ProjectConfig, Finding]:
     try:
         root = repository_root(folder)
         config = read_project_config(root)
+        require_known_personas(root, config)
     except StoryloomError as error:
         return ProjectConfig(), Finding("project", False, error.message, error.remedy or "See docs/configuration.md.")
     return config, Finding("project", True, f"{root}, settings are valid")

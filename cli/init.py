@@ -155,12 +155,21 @@ def require_clean(root: Path) -> None:
     Raises:
         RepositoryError: with the first changed files.
     """
-    changed = _git(
-        root, "-c", "core.quotePath=false", "status", "--porcelain", "--untracked-files=no"
-    ).stdout.splitlines()
-    if changed:
-        names = ", ".join(line[3:] for line in changed[:3]) + (" …" if len(changed) > 3 else "")
-        raise RepositoryError(f"{root} has uncommitted changes ({names}).", remedy="Commit or stash them first.")
+    if changed := uncommitted(root):
+        raise RepositoryError(
+            f"{root} has uncommitted changes ({first_of(changed)}).", remedy="Commit or stash them first."
+        )
+
+
+def uncommitted(root: Path) -> list[str]:
+    """The tracked files that differ from the last commit."""
+    said = _git(root, "-c", "core.quotePath=false", "status", "--porcelain", "--untracked-files=no").stdout
+    return [line[3:] for line in said.splitlines()]
+
+
+def first_of(names: list[str], most: int = 3) -> str:
+    """The first few names, in one line."""
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storyloom.domain.phases import BOARD, Phase, jobs
 from storyloom.domain.phases import until as phases_until
 from storyloom.domain.settings import ProjectConfig
+
+from .init import first_of, uncommitted
 
 if TYPE_CHECKING:
     from .deliver import Job
@@ -68,8 +71,10 @@ def show_plan(job: Job, *, as_json: bool = False) -> None:
     """Print the plan and the most that it can cost: the caps bind before each call, whatever the calls ask for."""
     lines = lines_of(job)
     cap = job.config.settings.llm_budget_usd
+    changed = uncommitted(Path(job.project.repository))
     if as_json:
-        print(json.dumps({"lines": [line.__dict__ for line in lines], "most_usd": str(cap)}, indent=2))
+        told = {"lines": [line.__dict__ for line in lines], "most_usd": str(cap), "uncommitted": changed}
+        print(json.dumps(told, indent=2, ensure_ascii=False))
         return
     from .console import print_table
 
@@ -80,4 +85,6 @@ def show_plan(job: Job, *, as_json: bool = False) -> None:
     print("What would run")
     print_table(("phase", "what", "state", "model calls at most", "model"), rows)
     print(f"It costs at most ${Decimal(cap):.2f} (settings.llm_budget_usd): no call is made that could pass this cap.")
+    if changed:
+        print(f"Uncommitted changes ({first_of(changed)}): commit or stash them before you deliver.")
     print("Nothing was started.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Record a model's answers, play them back, or serve a script of them.", no_args_is_help=True)
 
 CassetteFile = Annotated[Path, typer.Argument(help="The cassette: JSON lines, without secrets.")]
-Port = Annotated[int, typer.Option(help="Loopback port; 0 picks a free one.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Loopback port; 0 picks a free one.")]
 ReadyFile = Annotated[Path | None, typer.Option(help="Written, as JSON, once the server listens.")]
 Command = Annotated[
     list[str] | None,
@@ -49,7 +50,7 @@ def record(
     keys = [os.environ[name] for name in KEY_VARIABLES if name in os.environ]
     tape = Cassette(cassette, known_secrets=keys, ignore=ignore or ())
     recorder = Recorder(tape, {"openai": openai, "anthropic": anthropic})
-    _run(RehearsalServer(recorder, port), command, ready_file)
+    _run(RehearsalServer(recorder, port, on_miss=_say), command, ready_file)
 
 
 @app.command()
@@ -67,7 +68,7 @@ def replay(
     from ..rehearsal.server import RehearsalServer
 
     player = Player(Cassette(cassette, ignore=ignore or ()), strict=strict, speed=speed)
-    _run(RehearsalServer(player, port), command, ready_file, keyless=True)
+    _run(RehearsalServer(player, port, on_miss=_say), command, ready_file, keyless=True)
 
 
 @app.command()
@@ -84,24 +85,61 @@ def serve(
     from ..rehearsal.server import RehearsalServer
 
     script = Conversation.load(conversation, strict=strict, latency_s=latency)
-    _run(RehearsalServer(script, port), command, ready_file, keyless=True)
+    _run(RehearsalServer(script, port, on_miss=_say), command, ready_file, keyless=True)
 
 
 def _run(server: RehearsalServer, command: list[str] | None, ready_file: Path | None, *, keyless: bool = False) -> None:
-    """Serve until told to stop, or while a command runs; exit with the command's code, 1 if a request was missed."""
+    """Serve until told to stop, or while a command runs; exit with the command's code, 1 if a request was missed.
+
+    Standard output belongs to the command; without one it gets the server's address, as JSON.
+
+    Raises:
+        InputError: the command cannot be run.
+    """
     from ..rehearsal.serve import announce, wait_until_told
 
+    if command:
+        _require_program(command[0])
     with server:
-        announce(server, ready_file)
+        announce(server, ready_file, told=not command)
         if command:
-            code = subprocess.run(command, env=_environment(server, keyless), check=False).returncode
+            code = _outcome(command, _environment(server, keyless))
         else:
             wait_until_told()
             code = 0
         calls = server.calls
         missed = sum(call["entry"] == "rehearsal_miss" for call in calls)
-        typer.echo(f"{len(calls)} calls, {missed} of them missed", err=True)
+        _say(f"{len(calls)} {'call' if len(calls) == 1 else 'calls'}, {missed} of them missed")
     raise typer.Exit(code or (1 if missed else 0))
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _require_program(name: str) -> None:
+    from ..domain.errors import InputError
+
+    if shutil.which(name) is None:
+        there = Path(name).exists()
+        raise InputError(
+            f"The command {name!r} {'is no program that may be run' if there else 'was not found'}.",
+            remedy="Give a program and its arguments after --, such as: -- python ask.py",
+        )
+
+
+def _outcome(command: list[str], environment: dict[str, str]) -> int:
+    """The command's exit code, as a shell tells it: 128 and the signal's number when a signal ended it."""
+    from ..domain.errors import InputError
+
+    try:
+        code = subprocess.run(command, env=environment, check=False).returncode
+    except OSError as error:
+        raise InputError(
+            f"The command {command[0]!r} cannot be run ({error.strerror}).",
+            remedy="A script needs a first line such as #!/bin/sh.",
+        ) from error
+    return code if code >= 0 else 128 - code
 
 
 def _environment(server: RehearsalServer, keyless: bool) -> dict[str, str]:

@@ -31,6 +31,7 @@ from .addresses import notify_address
 from .environment import Environment, project_folder, read_environment, spool_folder, warehouse_path
 from .lane import ReentrantLock, SharedLease
 from .models import open_door, open_ledger
+from .personas import require_known_personas
 
 
 def compose(
@@ -98,9 +99,10 @@ def configured(project: ProjectRef) -> ProjectConfig:
     """The project's settings with those of this run in their place.
 
     Raises:
-        ConfigError: a setting does not exist or its value does not fit.
+        ConfigError: a setting or a persona does not exist, or a value does not fit.
     """
     config = read_project_config(project.repository)
+    require_known_personas(project.repository, config)
     unknown = set(project.settings) - set(Settings.model_fields)
     if unknown:
         known = ", ".join(Settings.model_fields)

@@ -41,6 +41,7 @@ MARKS = [
     )
 ]
 DIFF_LINES = 40
+REMEDY = "Name a file that `storyloom rehearse record` has written."
 
 
 def canonical(value: Any, scrubber: Scrubber, ignore: Iterable[re.Pattern[str]] = ()) -> Any:
@@ -66,13 +67,23 @@ def key_of(method: str, path: str, request: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise InputError(
+            f"{text!r} is no regular expression: {error}.",
+            remedy="Put a backslash before signs that stand for themselves.",
+        ) from error
+
+
 class Cassette:
     """A file of takes. Safe for many threads; a torn last line is left out and counted in `torn`."""
 
     def __init__(self, path: str | Path, *, known_secrets: Iterable[str] = (), ignore: Iterable[str] = ()) -> None:
         self.path = Path(path)
         self.scrubber = Scrubber(known_secrets)
-        self.ignore = tuple(re.compile(pattern) for pattern in ignore)
+        self.ignore = tuple(_pattern(text) for text in ignore)
         self.takes: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         self.torn = 0
         self._lock = threading.Lock()
@@ -80,19 +91,45 @@ class Cassette:
             self._read()
 
     def _read(self) -> None:
-        lines = self.path.read_text(encoding="utf-8").split("\n")
+        try:
+            lines = self.path.read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError) as mistake:
+            why = getattr(mistake, "strerror", None) or "it is no UTF-8"
+            raise InputError(f"{self.path}: no cassette can be read here ({why}).", remedy=REMEDY) from mistake
         for number, line in enumerate(lines, start=1):
             try:
                 take = json.loads(line) if line.strip() else None
             except ValueError as mistake:
-                if number == len(lines):
+                if number == len(lines) and number > 1:
                     self.torn = 1
                     return
                 raise InputError(
-                    f"{self.path}:{number}: this line of the cassette is not JSON", remedy="Delete the line."
+                    f"{self.path}:{number}: this line of the cassette is not JSON.",
+                    remedy=f"Delete the line. {REMEDY}" if number == 1 else "Delete the line.",
                 ) from mistake
-            if take:
-                self.takes[take["key"]].append(take)
+            if take is None:
+                continue
+            if not isinstance(take, dict) or not {"key", "path", "request", "status", "chunks"} <= set(take):
+                raise InputError(f"{self.path}:{number}: this line is no take of a cassette.", remedy=REMEDY)
+            self.takes[take["key"]].append(take)
+
+    def require_writable(self) -> None:
+        """Refuse before the first call of a model what could not be kept after it.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        is_new = not self.path.exists()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+            if is_new:
+                self.path.unlink()
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: the cassette cannot be written ({error.strerror}).",
+                remedy="Name a file in a folder that you may write to.",
+            ) from error
 
     def request_of(self, body: bytes) -> Any:
         """The canonical request that a body holds; a body that is not JSON stands for itself, as a text."""

@@ -89,6 +89,7 @@ class Response:
     """What to send. `length` is the announced length of a body; without one the body goes in chunks.
 
     `end`: "whole" as HTTP wants it, "drop" breaks the connection, "close" ends the body by closing the connection.
+    `missed` says why nothing answers the request.
     """
 
     status: int
@@ -99,6 +100,7 @@ class Response:
     answer: Answer | None = None
     usage: Usage | None = None
     note: str = ""
+    missed: str = ""
 
     def pieces(self) -> list[Chunk]:
         """All chunks at hand."""
@@ -130,7 +132,8 @@ def body_response(status: int, body: object, headers: Mapping[str, str] | None =
 def miss(wire: Wire, message: str) -> Response:
     """The response to a request that nothing answers: clients must not retry it."""
     body = wire.error("invalid_request_error", message, "rehearsal_miss")
-    return body_response(400, body, {"x-should-retry": "false"}, note="rehearsal_miss")
+    response = body_response(400, body, {"x-should-retry": "false"}, note="rehearsal_miss")
+    return replace(response, missed=message)
 
 
 def answer_response(wire: Wire, asked: Asked, answer: Answer) -> Response:

@@ -28,11 +28,12 @@ class Recorder:
     `upstreams` maps openai and anthropic to base URLs without `/v1`.
 
     Raises:
-        InputError: when an upstream is no http or https URL.
+        InputError: when an upstream is no http or https URL, or the cassette cannot be written.
     """
 
     def __init__(self, cassette: Cassette, upstreams: Mapping[str, str] = UPSTREAMS) -> None:
         self.cassette = cassette
+        cassette.require_writable()
         self.upstreams = dict(upstreams)
         for url in self.upstreams.values():
             if urlsplit(url).scheme not in ("http", "https"):

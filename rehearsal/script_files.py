@@ -30,6 +30,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ..domain.errors import DocumentError
 from ..domain.model_calls import Usage
+from .script_checks import check_keys, key_line
 from .talk import STOPS, Stop, ToolUse
 
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)]
@@ -66,30 +67,55 @@ def read_folder(folder: Path) -> tuple[Entry, ...]:
     files = sorted(path for path in root.rglob("*") if path.suffix in (".yaml", ".yml"))
     if not files:
         raise DocumentError("the folder holds no conversation (*.yaml)", path=str(folder))
-    return tuple(entry for path in files for entry in _read_file(path, root))
+    return tuple(entry for path in files for entry in _read_file(path, root, folder))
 
 
-def _read_file(path: Path, root: Path) -> Iterator[Entry]:
-    name = path.relative_to(root).as_posix()
-    loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+def _read_file(path: Path, root: Path, folder: Path) -> Iterator[Entry]:
+    inside = path.relative_to(root).as_posix()
+    name = str(folder / inside)
+    loader = yaml.SafeLoader(_text(path, name))
     try:
         tree = loader.get_single_node()
         nodes, defaults = _entry_nodes(tree, loader, name)
         for node in nodes:
             line = node.start_mark.line + 1
+            check_keys(node, name)
             raw = loader.construct_document(node)
             if not isinstance(raw, dict):
                 raise DocumentError("an entry must be a mapping", path=name, line=line)
             try:
-                yield from _entries({**defaults, **raw}, f"{name}:{line}", path.parent, root)
+                yield from _entries({**defaults, **raw}, f"{inside}:{line}", path.parent, root)
             except (ValidationError, ValueError, TypeError) as mistake:
-                raise DocumentError(_plain(mistake), path=name, line=line) from mistake
+                at = key_line(node, mistake.errors()[0]["loc"][0]) if isinstance(mistake, ValidationError) else line
+                raise DocumentError(_plain(mistake), path=name, line=at) from mistake
     except yaml.YAMLError as mistake:
         mark = getattr(mistake, "problem_mark", None)
         what = getattr(mistake, "problem", None) or str(mistake)
-        raise DocumentError(what, path=name, line=mark.line + 1 if mark else None) from mistake
+        remedy = "Mend that line; a text that holds : # * or quotes is best written after `|`."
+        raise DocumentError(
+            f"this is not YAML: {what}", path=name, line=mark.line + 1 if mark else None, remedy=remedy
+        ) from mistake
     finally:
         loader.dispose()
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as mistake:
+        raise DocumentError(f"it cannot be read ({mistake.strerror})", path=name) from mistake
+    try:
+        text = raw.decode("utf-8-sig")
+        yaml.reader.Reader(text)
+    except UnicodeDecodeError as mistake:
+        line = raw.count(b"\n", 0, mistake.start) + 1
+        raise DocumentError("the file is not UTF-8", path=name, line=line, remedy="Save it as UTF-8.") from mistake
+    except yaml.reader.ReaderError as mistake:
+        line = text.count("\n", 0, mistake.position) + 1
+        raise DocumentError(
+            "a control character is not allowed", path=name, line=line, remedy="Remove it."
+        ) from mistake
+    return text
 
 
 def _entry_nodes(tree: Any, loader: yaml.SafeLoader, name: str) -> tuple[list[Any], dict[str, Any]]:
@@ -98,14 +124,23 @@ def _entry_nodes(tree: Any, loader: yaml.SafeLoader, name: str) -> tuple[list[An
     if isinstance(tree, yaml.MappingNode):
         parts = {key.value: value for key, value in tree.value}
         entries = parts.get("entries")
-        if set(parts) <= {"defaults", "entries"} and isinstance(entries, yaml.SequenceNode):
-            return entries.value, loader.construct_document(parts["defaults"]) if "defaults" in parts else {}
+        if isinstance(entries, yaml.SequenceNode):
+            check_keys(tree, name, "a conversation file", ("defaults", "entries"))
+            if "defaults" not in parts:
+                return entries.value, {}
+            check_keys(parts["defaults"], name, "an entry")
+            defaults = loader.construct_document(parts["defaults"])
+            if not isinstance(defaults, dict):
+                raise DocumentError("defaults must be a mapping", path=name, line=key_line(tree, "defaults"))
+            return entries.value, defaults
     raise DocumentError("expected a list of entries, or {defaults: …, entries: […]}", path=name, line=1)
 
 
 def _entries(raw: Mapping[str, Any], where: str, beside: Path, root: Path) -> Iterator[Entry]:
     shared = {key: value for key, value in raw.items() if key != "turns"}
-    first = int(shared.get("turn", 0))
+    first = shared.get("turn", 0)
+    if not isinstance(first, int):
+        raise ValueError(f"turn: a whole number is needed, not {first!r}")  # noqa: TRY004 - told as a mistake in the file
     if "turns" not in raw:
         yield _entry(shared, where, beside, root)
         return
@@ -113,6 +148,8 @@ def _entries(raw: Mapping[str, Any], where: str, beside: Path, root: Path) -> It
         raise ValueError("turns: must be a list")  # noqa: TRY004 - told to the person as a mistake in the file
     for offset, part in enumerate(raw["turns"]):
         number = first + offset
+        if not isinstance(part, dict):
+            raise ValueError(f"turns: each must be a mapping, not {part!r}")  # noqa: TRY004
         yield _entry({**shared, "turn": number, **part}, f"{where} turn {number}", beside, root)
 
 

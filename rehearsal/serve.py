@@ -16,7 +16,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..domain.errors import StoryloomError
+from ..domain.errors import InputError, StoryloomError
 from .conversation import Conversation
 from .server import RehearsalServer
 
@@ -56,8 +56,12 @@ def wait_until_told() -> None:
         pass
 
 
-def announce(server: RehearsalServer, ready_file: Path | None) -> None:
-    """Say where the server is: on standard output, and in a file that appears whole."""
+def announce(server: RehearsalServer, ready_file: Path | None, *, told: bool = True) -> None:
+    """Say where the server is: on standard output unless `told` is false, and in a file that appears whole.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     where = {
         "url": server.url,
         "openai_base": server.openai_base,
@@ -65,12 +69,20 @@ def announce(server: RehearsalServer, ready_file: Path | None) -> None:
         "pid": os.getpid(),
     }
     text = json.dumps(where)
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
     if ready_file:
         half = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")
-        half.write_text(text, encoding="utf-8")
-        half.replace(ready_file)
+        try:
+            half.write_text(text, encoding="utf-8")
+            half.replace(ready_file)
+        except OSError as error:
+            half.unlink(missing_ok=True)
+            raise InputError(
+                f"{ready_file} cannot be written ({error.strerror}).",
+                remedy="Name a file in a folder that you may write to.",
+            ) from error
+    if told:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

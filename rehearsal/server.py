@@ -7,9 +7,10 @@ count_tokens and models. `/_rehearsal/calls` is the server's own ledger, `/_rehe
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -64,7 +65,10 @@ class RehearsalServer:
 
     `source` is a Conversation, or anything with `respond` (a Cassette's player, a recorder). `models` are the names
     that `/v1/models` lists; with `only_listed` any other name is a 404. With `keep_bodies` the ledger holds requests.
-    With `keys` a request that brings none of them is a 401.
+    With `keys` a request that brings none of them is a 401. `on_miss` is told why nothing answered a request.
+
+    Raises:
+        InputError: the port is taken, not allowed, or there is none of that number.
     """
 
     def __init__(
@@ -78,19 +82,30 @@ class RehearsalServer:
         keep_bodies: bool = False,
         faults: Sequence[Fault] = (),
         keys: Collection[str] = (),
+        on_miss: Callable[[str], object] | None = None,
     ) -> None:
         if host not in LOOPBACK:
             raise InputError(f"the rehearsal server listens on loopback only, not on {host!r}", remedy="Use 127.0.0.1.")
         self.source: Source = Scripted(source) if isinstance(source, Conversation) else source
         self.models, self.only_listed, self.keep_bodies = tuple(models), only_listed, keep_bodies
-        self.keys = frozenset(keys)
+        self.keys, self.on_miss = frozenset(keys), on_miss
         self.faults = FaultScript()
         self.faults.add(*faults)
         self.ledger = Ledger()
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._count = 0
-        self._http = Listener((host, port), handler_for(self))
+        try:
+            self._http = Listener((host, port), handler_for(self))
+        except OverflowError as error:
+            raise InputError(
+                f"There is no port {port}.", remedy="Ports go from 1 to 65535; 0 is any free one."
+            ) from error
+        except OSError as error:
+            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
+            raise InputError(
+                f"Port {port} on {host} {why}.", remedy="Choose another with --port, or 0 for any free one."
+            ) from error
         self.port: int = self._http.server_port
         self.url = f"http://{host}:{self.port}"
         self.openai_base = f"{self.url}/v1"
@@ -142,6 +157,8 @@ class RehearsalServer:
                 response = damaged(fault, response, exchange)
         if not exchange.is_count:
             self._record(exchange, response, fault)
+        if response.missed and self.on_miss:
+            self.on_miss(response.missed)
         name = f"req_{exchange.number:06d}"
         return replace(response, headers={"request-id": name, "x-request-id": name, **response.headers})
 

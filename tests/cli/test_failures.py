@@ -239,3 +239,26 @@ def test_a_plan_needs_no_key(repository: Path):
     result = storyloom("deliver", "--brief", "brief.md", "--plan", cwd=repository)
     assert result.returncode == OK, result.stderr
     assert "docs/product-brief.md" in result.stdout
+
+
+def test_a_plan_of_a_repository_with_uncommitted_changes_names_them_and_is_made(repository: Path):
+    (repository / "brief.md").write_text("An idea.")
+    (repository / "über.txt").write_text("1")
+    subprocess.run(["git", "add", "über.txt"], cwd=repository, check=True)
+    before = subprocess.run(["git", "status", "--porcelain"], cwd=repository, capture_output=True, check=True).stdout
+    result = storyloom("deliver", "--brief", "brief.md", "--plan", cwd=repository)
+    assert result.returncode == OK, result.stderr
+    assert "Uncommitted changes (über.txt): commit or stash them" in result.stdout
+    assert "Nothing was started" in result.stdout
+    after = subprocess.run(["git", "status", "--porcelain"], cwd=repository, capture_output=True, check=True).stdout
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    "command", [("deliver", "--plan", "--brief", "brief.md"), ("config", "explain"), ("facts", "list")]
+)
+def test_a_misspelt_persona_names_line_and_nearest_name(repository: Path, command: tuple[str, ...]):
+    (repository / "brief.md").write_text("An idea.")
+    (repository / ".bmad").mkdir()
+    (repository / ".bmad" / "project-config.yaml").write_text("agents:\n  mary: light\n  ameila: heavy\n")
+    check_refusal(storyloom(*command, cwd=repository), "project-config.yaml:3", "no persona 'ameila'", "'amelia'?")

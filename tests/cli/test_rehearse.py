@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from storyloom.cli.rehearse import app
+from storyloom.domain.errors import InputError
 from storyloom.rehearsal.conversation import Conversation
 from storyloom.rehearsal.server import RehearsalServer
 from typer.testing import CliRunner, Result
@@ -43,10 +45,46 @@ def test_a_command_is_served_from_a_script(talks: Path):
     assert (result.exit_code, result.stderr.strip()) == (0, "2 calls, 0 of them missed")
 
 
-def test_a_miss_shows_in_the_exit_code(talks: Path):
+def test_a_miss_shows_in_the_exit_code_and_the_difference_on_standard_error(talks: Path):
     result = run("serve", str(talks), *client("other"))
     assert result.exit_code == 1
     assert "1 of them missed" in result.stderr
+    assert "- subject: s\n+ subject: other" in result.stderr
+
+
+def test_standard_output_belongs_to_the_command(talks: Path):
+    program = "from storyloom.cli.rehearse import app; app()"
+    given = ["serve", str(talks), "--", sys.executable, "-c", "print('its own words')"]
+    result = subprocess.run([sys.executable, "-c", program, *given], capture_output=True, text=True, check=True)
+    assert result.stdout == "its own words\n"
+    assert result.stderr == "0 calls, 0 of them missed\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [("no-such-program", "was not found"), ("/", "is no program that may be run"), ("SCRIPT", "cannot be run")],
+)
+def test_a_command_that_cannot_be_run_is_refused_with_the_way_on(talks: Path, command: str, complaint: str):
+    script = talks / "script"
+    script.write_text("echo no first line says who reads this")
+    script.chmod(0o755)
+    result = run("serve", str(talks), "--", str(script) if command == "SCRIPT" else command)
+    assert isinstance(result.exception, InputError)
+    assert complaint in str(result.exception)
+    assert result.exception.remedy
+
+
+def test_a_command_that_a_signal_ended_has_the_exit_code_of_a_shell(talks: Path):
+    assert run("serve", str(talks), "--", sys.executable, "-c", "import os; os.kill(os.getpid(), 15)").exit_code == 143
+
+
+def test_a_ready_file_that_cannot_be_written_is_refused(talks: Path):
+    result = run("serve", str(talks), "--ready-file", str(talks / "none" / "ready.json"), "--", sys.executable, "-V")
+    assert isinstance(result.exception, InputError)
+
+
+def test_a_port_out_of_range_is_a_usage_error(talks: Path):
+    assert run("serve", str(talks), "--port", "99999").exit_code == 2
 
 
 def test_a_recorded_command_replays_without_its_provider(talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

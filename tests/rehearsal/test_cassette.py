@@ -245,3 +245,25 @@ def test_parallel_recordings_do_not_tear_each_other(provider: RehearsalServer, t
         for thread in threads:
             thread.join()
     assert len([json.loads(line) for line in tape.read_text().splitlines()]) == 16
+
+
+@pytest.mark.parametrize("line", ['{"name": "x"}', "[1]", "3", "hello"])
+def test_a_file_that_is_no_cassette_is_refused_with_its_line(tmp_path: Path, line: str):
+    (tmp_path / "tape.jsonl").write_text(line, encoding="utf-8")
+    with pytest.raises(InputError, match=r"tape\.jsonl:1: .*storyloom rehearse record"):
+        Cassette(tmp_path / "tape.jsonl")
+
+
+def test_what_cannot_be_read_or_written_is_refused_before_the_first_call(tmp_path: Path):
+    with pytest.raises(InputError, match="no cassette can be read here"):
+        Cassette(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="the cassette cannot be written"):
+        Recorder(Cassette(tmp_path / "file" / "tape.jsonl"))
+    Recorder(Cassette(tmp_path / "tape.jsonl"))
+    assert not (tmp_path / "tape.jsonl").exists()
+
+
+def test_a_pattern_that_is_none_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match=r"'\(' is no regular expression"):
+        Cassette(tmp_path / "tape.jsonl", ignore=["("])

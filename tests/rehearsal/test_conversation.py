@@ -156,23 +156,45 @@ def test_a_file_outside_of_the_folder_is_refused_even_through_a_link(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("- {text: a}\n- {txt: b}", r"talk\.yaml:2: the entry has no reply"),
-        ("- {text: a, persoan: b}", r"talk\.yaml:1: persoan"),
+        (
+            "- {text: a}\n- {txt: b}",
+            r"talk\.yaml:2: an entry has no key 'txt': did you mean 'text'\? Known keys: persona",
+        ),
+        ("- {text: a, persoan: b}", r"talk\.yaml:1: an entry has no key 'persoan': did you mean 'persona'"),
         ("- {text: a}\n- [", r"talk\.yaml:2"),
         ("- just a text", r"talk\.yaml:1: an entry must be a mapping"),
         ("name: x", r"talk\.yaml:1: expected a list"),
         ("- {text: a, json: {}}", "json stands alone"),
         ("- {text: a, stop_reason: bored}", "'bored' is not one of"),
-        ("- {tools: [{nam: x}]}", "tools"),
+        ("- {tools: [{nam: x}]}", "a tool has no key 'nam'"),
+        ("- {tools: [x]}", "tools"),
         ("- {tools: [{name: x, arguments: [1]}]}", "must be a mapping"),
         ("- {text: a, turn: -1}", "turn"),
         ("- {text: {file: nowhere}}", "there is no 'nowhere'"),
         ("- {turns: 3}", "turns: must be a list"),
+        ("- {turns: [x]}", "each must be a mapping"),
+        ("- {turn: x, turns: [{text: a}]}", "turn: a whole number is needed, not 'x'"),
+        ("- subject: s\n  text: a\n  latency_s: soon", r"talk\.yaml:3: latency_s"),
+        ("- subject: s\n  text: a\n  text: b", r"talk\.yaml:3: the key 'text' is there twice"),
+        ("- subject: s\n  turns:\n  - text: a\n  - txt: b", r"talk\.yaml:4: a turn has no key 'txt'"),
+        ("- text: a\n  usage: {inptu: 1}", r"talk\.yaml:2: usage has no key 'inptu': did you mean 'input'"),
+        ("- tools:\n  - nme: a", r"talk\.yaml:2: a tool has no key 'nme': did you mean 'name'"),
+        ("defaults:\n  persna: x\nentries:\n- text: a", r"talk\.yaml:2: an entry has no key 'persna'"),
+        ("entries:\n- text: a\nextras: 1", r"talk\.yaml:3: a conversation file has no key 'extras'"),
+        ("defaults: x\nentries:\n- text: a", r"talk\.yaml:1: defaults must be a mapping"),
+        ("- text: a\n  is_json: true", r"talk\.yaml:2: an entry has no key 'is_json'"),
+        ("- text: a\n- text: \x07", r"talk\.yaml:2: a control character"),
     ],
 )
 def test_a_mistake_is_told_with_its_file_and_line(tmp_path: Path, text: str, complaint: str):
     with pytest.raises(DocumentError, match=complaint):
         talk(tmp_path, text)
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path):
+    (tmp_path / "talk.yaml").write_bytes("- subject: s\n  text: café".encode("latin-1"))
+    with pytest.raises(DocumentError, match=r"talk\.yaml:2: the file is not UTF-8\. Save it as UTF-8"):
+        Conversation.load(tmp_path)
 
 
 def test_a_folder_without_conversations_is_refused(tmp_path: Path):

@@ -36,6 +36,26 @@ def ask(server: RehearsalServer, path: str, subject: str = "s") -> httpx.Respons
     return httpx.post(server.url + path, json=said, headers={"authorization": "Bearer sk-secret-value-1"})
 
 
+def test_a_port_that_is_taken_or_does_not_exist_is_refused_with_the_way_on(tmp_path: Path):
+    with (
+        RehearsalServer(conversation(tmp_path)) as server,
+        pytest.raises(InputError, match=rf"Port {server.port} on 127\.0\.0\.1 is in use\. .*--port"),
+    ):
+        RehearsalServer(conversation(tmp_path), server.port)
+    with pytest.raises(InputError, match="There is no port 99999"):
+        RehearsalServer(conversation(tmp_path), 99999)
+
+
+def test_whoever_started_it_is_told_of_each_miss(tmp_path: Path):
+    told: list[str] = []
+    script = conversation(tmp_path, "- {subject: s, text: hello}")
+    with RehearsalServer(script, on_miss=told.append) as server:
+        assert ask(server, PATHS[0]).status_code == 200
+        assert ask(server, PATHS[0], "t").status_code == 400
+    assert len(told) == 1
+    assert "- subject: s\n+ subject: t" in told[0]
+
+
 def test_the_ledger_counts_every_call_and_keeps_no_key(tmp_path: Path):
     with RehearsalServer(conversation(tmp_path), keep_bodies=True) as server:
         for path in PATHS:
@@ -192,11 +212,11 @@ def _alive(pid: int) -> bool:
 
 
 def test_a_script_with_a_mistake_ends_with_code_2_and_one_line(tmp_path: Path):
-    (tmp_path / "bad.yaml").write_text("- {nothing: x}", encoding="utf-8")
+    (tmp_path / "bad.yaml").write_text("- {subject: x}", encoding="utf-8")
     process = start(tmp_path)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert said.decode().strip() == "bad.yaml:1: the entry has no reply: give text, json or tools"
+    assert said.decode().strip() == f"{tmp_path / 'bad.yaml'}:1: the entry has no reply: give text, json or tools"
     (tmp_path / "bad.yaml").unlink()
     process = start(tmp_path, "--host", "0.0.0.0")
     assert process.wait(timeout=30) == 2
