@@ -76,8 +76,8 @@ SWITCHES = {
 }
 MARK = "STORYLOOM_GIT"  # in the environment of every git that we run: the process that started it
 COMMITS_KEPT = 100_000
-_commits: set[str] = set()
-"""Ids that were seen to be commits: an id names the same object for ever, and asking git costs a process each time."""
+_commits: set[tuple[Path, str]] = set()
+"""Ids that a git directory was seen to hold as commits: there they always will be, and asking costs a process."""
 COMMIT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -159,7 +159,7 @@ class Git:
             GitError: there is no such commit.
         """
         exact = COMMIT_ID.fullmatch(revision) is not None
-        if exact and revision in _commits:
+        if exact and (self.git_dir, revision) in _commits:
             return revision
         if not exact:
             check_branch(revision.removeprefix("refs/heads/"))
@@ -167,7 +167,7 @@ class Git:
         if exact and found == revision:
             if len(_commits) >= COMMITS_KEPT:
                 _commits.clear()
-            _commits.add(found)
+            _commits.add((self.git_dir, found))
         return found
 
     def ref(self, name: str) -> str | None:

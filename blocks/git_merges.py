@@ -21,13 +21,25 @@ def merged_tree(git: Git, ours: str, theirs: str, where: str) -> str:
     Raises:
         MergeConflict: `files` names the paths.
     """
+    tree, names = _merge(git, ours, theirs)
+    if names:
+        raise MergeConflict(f"{', '.join(names)}: changed both here and {where}.", files=names)
+    return tree
+
+
+def conflicting_texts(git: Git, ours: str, theirs: str) -> dict[str, str]:
+    """The files on which two commits conflict, by path: texts with conflict marks, "" where a side has no text."""
+    tree, names = _merge(git, git.commit(ours), git.commit(theirs))
+    found = texts_of_tree(git, tree, names) if names else {}
+    return {name: found.get(name, "") for name in names}
+
+
+def _merge(git: Git, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
+    """The tree of a merge of two commits, and the paths that conflict in it, sorted."""
     how = ("--write-tree", "--name-only", "--no-messages", "-z")
     merged = git.run("merge-tree", *how, ours, theirs, codes=(0, 1))
     tree, *files = merged.stdout.decode(errors="replace").rstrip("\0").split("\0")
-    if merged.returncode:
-        names = tuple(sorted(set(files)))
-        raise MergeConflict(f"{', '.join(names)}: changed both here and {where}.", files=names)
-    return tree
+    return tree, tuple(sorted(set(files))) if merged.returncode else ()
 
 
 def merge_into(git: Git, ref: str, tip: str, merge: Merge, scratch: Path) -> str:

@@ -24,7 +24,7 @@ from .git_history import (
     texts_at,
     tracked_files,
 )
-from .git_merges import check_texts, merge_into, merged_tree, tree_with
+from .git_merges import check_texts, conflicting_texts, merge_into, merged_tree, tree_with
 from .git_publish import checked_out, move_forward
 from .git_worktrees import Worktrees, open_up, remove_tree, require_commit
 
@@ -319,6 +319,10 @@ class GitWorkspace:
     def texts(self, commit: str, paths: Iterable[str]) -> dict[str, str]:
         """Many files' texts at a commit by path, at the cost of one; what is not there is left out."""
         return texts_at(self._trees.repository(), commit, paths)
+
+    def conflicts(self, ours: str, theirs: str) -> dict[str, str]:
+        """The files that two commits change so that they conflict, by path: texts with git's conflict marks."""
+        return conflicting_texts(self._trees.repository(), ours, theirs)
 
     def export(self, commit: str, folder: str) -> None:
         """Write the tree of a commit into an empty folder."""

@@ -136,11 +136,12 @@ def conflict_opening(
     change: str,
     main_change: str,
     files: Sequence[str],
+    hint: str = "",
 ) -> tuple[str, tuple[Message, ...]]:
     """The system prompt and first messages for a story whose change no longer fits the main line.
 
-    `change` is the story's own diff, `main_change` what the main line got since, both unified. The worktree stands at
-    the main line's tip, without the story's change.
+    `change` is the story's own diff, `main_change` what the main line got since, both unified; `hint` is what a person
+    said of it. The worktree stands at the main line's tip, without the story's change.
     """
     parts = [
         f"# Story {story.id} · conflict",
@@ -148,6 +149,7 @@ def conflict_opening(
         f"Your change was finished and reviewed, but the main line has moved, and both change {', '.join(files)}. Your "
         "worktree now stands at the main line's tip, without your change. Make your change again so that both hold: "
         "keep what the others did, add what the story needs, and nothing else. Then run the tests and finish.",
+        *([f"A person who looked at the conflict says: {hint.strip()}"] if hint.strip() else []),
         data("document", story_text(story), name=f"story {story.id}"),
         data("diff", clip(change, DIFF_SIGNS), name="your change"),
         data("diff", clip(main_change, DIFF_SIGNS), name="the main line since"),

@@ -238,6 +238,10 @@ class Workspace(Protocol):
         """Write texts (None deletes) in the integration worktree and commit them with `Op-Id: op_id`; once."""
         ...
 
+    def conflicts(self, ours: str, theirs: str) -> Mapping[str, str]:
+        """The files that two commits change so that they conflict, by path: texts with git's conflict marks."""
+        ...
+
     def find_op(self, op_id: str) -> str | None:
         """The main line's commit that carries `Op-Id: op_id`."""
         ...

@@ -17,6 +17,7 @@ class Story(Value):
     `depends_on` holds keys of stories that must be merged first; `independent` says that there are none on purpose.
     `files` are the paths it is expected to change alone, `appends` those it only adds to (a change log, an index),
     `resources` named things that one story at a time may use. A higher `priority` goes first among equals.
+    `kept_as` is set where this stands for a story whose text is too long for a flow's parameter.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Story(Value):
     spec_checkpoint: bool = False
     done_checkpoint: bool = False
     invoke_dev_with: str = ""
+    kept_as: str = ""
 
 
 class Lane(StrEnum):
@@ -97,7 +99,11 @@ class ReviewReport(Value):
 
 
 class StoryOutcome(Value):
-    """How the work on a story ended. A value, not an exception: one story's end never fails the batch."""
+    """How the work on a story ended. A value, not an exception: one story's end never fails the batch.
+
+    `attempts` counts how often the code was judged, by our run of the tests or by a reviewer; `conflicts` names the
+    files on which a change that cannot enter conflicts with the main line.
+    """
 
     story: str
     status: Literal["merged", "reviewed", "blocked", "failed", "waiting", "skipped"]
@@ -113,3 +119,4 @@ class StoryOutcome(Value):
     reason: str = ""
     notes: str = ""
     files: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()

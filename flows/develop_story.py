@@ -27,6 +27,7 @@ from ..domain.stories import Lane, ReviewReport, Story, StoryOutcome, TestReport
 from ..tasks.board import move_story
 from ..tasks.develop_turn import develop_turn
 from ..tasks.integration import branch_of
+from ..tasks.parameters import whole_story
 from ..tasks.ports import ports_for
 from ..tasks.review_story import own_findings, review_story
 from ..tasks.story_start import Start, keep_outcome, start_story
@@ -41,21 +42,28 @@ KEEP_LAST = 6
 
 
 @flow(name="develop-story", flow_run_name="develop · {story.id} {story.title}")
-def develop_story(project: ProjectRef, story: Story, attempt: int = 1, because: str = "") -> StoryOutcome:
-    """Take one story from ready-for-dev to a reviewed branch, or to the reason why not."""
+def develop_story(
+    project: ProjectRef, story: Story, attempt: int = 1, because: str = "", hint: str = ""
+) -> StoryOutcome:
+    """Take one story from ready-for-dev to a reviewed branch, or to the reason why not.
+
+    A later attempt makes the change again on the main line's new tip; `hint` is what a person said of it.
+    """
+
+    story = whole_story(ports_for(project), story)
 
     def work() -> StoryOutcome:
         if (stopped := before_story(project, story)) is not None:
             return stopped
         if attempt == 1:  # before the start, so that a story that nothing overtakes is merged as it was tested
             move_story(project, story, "in-progress")
-        start = start_story(project, story, DEVELOPER, attempt, because)
+        start = start_story(project, story, DEVELOPER, attempt, because, hint)
         return before_merge(project, story, Work(project, story, start, attempt).run())
 
     try:
         outcome = past_the_cap(project, work, workflow="dev-story", story=story.key)
     except (StoryloomError, OSError) as error:
-        outcome = _ended_by(error, story, attempt)
+        outcome = _ended_by(error, story)
     return keep_outcome(project, outcome)
 
 
@@ -166,6 +174,7 @@ class Work:
     def end(self, status: str, reason: str, lane: Lane | None, notes: str = "") -> StoryOutcome:
         """How the attempt ended, with everything that was established."""
         stat = self.ports.workspace.stat(self.start.baseline, self.commit)
+        judged = len(self.reviews) + self.failures
         return StoryOutcome.model_validate(
             {
                 "story": self.story.key,
@@ -173,7 +182,7 @@ class Work:
                 "branch": branch_of(self.story.key),
                 "commit": self.commit,
                 "baseline": self.start.baseline,
-                "attempts": max(1, len(self.reviews) + self.failures),
+                "attempts": max(1, judged) if lane is Lane.CODE else judged,
                 "turns": self.state.turn,
                 "cost": self.state.cost,
                 "tests": self.tests,
@@ -186,7 +195,7 @@ class Work:
         )
 
 
-def _ended_by(error: Exception, story: Story, attempt: int) -> StoryOutcome:
+def _ended_by(error: Exception, story: Story) -> StoryOutcome:
     """The end of a story whose work could not go on; only the code's own failures are the code's."""
     lane, status = Lane.INFRASTRUCTURE, "waiting"
     if isinstance(error, BudgetExceeded):
@@ -195,5 +204,4 @@ def _ended_by(error: Exception, story: Story, attempt: int) -> StoryOutcome:
         lane = Lane.PROVIDER
     elif isinstance(error, SandboxMissing):
         status = "failed"
-    ended = {"story": story.key, "status": status, "lane": lane, "reason": str(error), "attempts": attempt}
-    return StoryOutcome.model_validate(ended)
+    return StoryOutcome.model_validate({"story": story.key, "status": status, "lane": lane, "reason": str(error)})

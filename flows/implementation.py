@@ -20,10 +20,12 @@ from ..domain.ports import ProjectRef
 from ..domain.schedule import build_dag, decide
 from ..domain.stories import Lane, Story, StoryOutcome
 from ..tasks.closing import close_left_over
+from ..tasks.parameters import as_parameter
 from ..tasks.ports import ports_for
 from ..tasks.recording import below_one_root
 from ..tasks.sprint import plan_sprint, read_sprint, show_board, story_ends
 from ..tasks.verification import count_merges, merged_since_all_tests, run_tests
+from .at_a_conflict import GoOn, settle_conflict
 from .develop_story import develop_story
 from .integrate import integrate
 from .phases import approved, report
@@ -97,14 +99,23 @@ def take_story(project: ProjectRef, story: Story) -> StoryOutcome:
 
 
 def develop_and_integrate(project: ProjectRef, story: Story) -> StoryOutcome:
-    """Develop a story and merge it; a conflict or failing tests on the tip send it back once, onto the new tip."""
-    outcome = develop_story(project, story)
-    if outcome.status != "reviewed":
-        return outcome
-    outcome = integrate(project, story, outcome)
-    if outcome.status == "blocked" and outcome.lane is Lane.CODE:
-        again = develop_story(project, story, attempt=2, because=outcome.reason)
-        outcome = integrate(project, story, again) if again.status == "reviewed" else again
+    """Develop a story and merge it; a conflict or failing tests on the tip send it back once, onto the new tip.
+
+    How it goes on when it conflicts even then is a person's decision.
+    """
+    story = as_parameter(ports_for(project), story)
+    outcome, attempt = develop_story(project, story), 1
+    while outcome.status == "reviewed":
+        outcome = integrate(project, story, outcome)
+        if outcome.status != "blocked" or outcome.lane is not Lane.CODE:
+            break
+        go_on = GoOn(outcome=outcome, again=attempt == 1)
+        if attempt > 1 and outcome.conflicts:
+            go_on = settle_conflict(project, story, outcome, attempt)
+        outcome = go_on.outcome
+        if go_on.again:
+            attempt += 1
+            outcome = develop_story(project, story, attempt, outcome.reason, go_on.hint)
     return outcome
 
 

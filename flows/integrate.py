@@ -83,7 +83,8 @@ def _round(project: ProjectRef, waiting: Sequence[Request]) -> bool:
         by_key[outcome.story].answer(sent_back(outcome, _why(report), report))
     for key, files in stack.conflicts.items():
         reason = f"The story conflicts with the main line in {', '.join(files)}."
-        by_key[key].answer(sent_back(by_key[key].item.outcome, reason))
+        outcome = by_key[key].item.outcome.model_copy(update={"conflicts": files})
+        by_key[key].answer(sent_back(outcome, reason))
     if len(waiting) > 1:
         said = (len(good), len(waiting), len(reports), _names([request.item for request in waiting]))
         get_run_logger().info("Merged %d of %d stories after %d runs of the tests: %s", *said)

@@ -44,13 +44,15 @@ def outcome_name(story_key: str) -> str:
 
 
 @task(name="start-story", task_run_name="start · story {story.id}", cache_policy=NO_CACHE)
-def start_story(project: ProjectRef, story: Story, persona: str, attempt: int, because: str = "") -> Start:
+def start_story(
+    project: ProjectRef, story: Story, persona: str, attempt: int, because: str = "", hint: str = ""
+) -> Start:
     """The start of an attempt: made now, or as it was made before a crash. The worktree is there afterwards."""
     ports = ports_for(project)
     name = start_name(story.key, attempt)
     kept = ports.shelf.get(name)
     if kept is None:
-        ports.shelf.put_new(name, _new_start(ports, story, persona, attempt, because).model_dump_json())
+        ports.shelf.put_new(name, _new_start(ports, story, persona, attempt, because, hint).model_dump_json())
         kept = ports.shelf.get(name) or ""
     start = Start.model_validate_json(kept)
     if attempt > 1:
@@ -59,7 +61,7 @@ def start_story(project: ProjectRef, story: Story, persona: str, attempt: int, b
     return start
 
 
-def _new_start(ports: Ports, story: Story, persona: str, attempt: int, because: str) -> Start:
+def _new_start(ports: Ports, story: Story, persona: str, attempt: int, because: str, hint: str) -> Start:
     tip = ports.workspace.tip()
     speaker = persona_of(ports, persona)
     if attempt > 1:
@@ -72,6 +74,7 @@ def _new_start(ports: Ports, story: Story, persona: str, attempt: int, because: 
             change=ports.workspace.diff(before.baseline, last.commit),
             main_change=ports.workspace.diff(before.baseline, tip),
             files=last.files or (because,),
+            hint=hint,
         )
         return Start(baseline=tip, system=system, messages=messages)
     material = _material(ports, story, tip)

@@ -32,6 +32,30 @@ def test_it_is_a_workspace(workspace: GitWorkspace):
     assert isinstance(workspace, Workspace)
 
 
+def test_a_commit_of_another_repository_is_not_taken_for_one_of_ours(tmp_path: Path, workspace: GitWorkspace):
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "-q", "-b", "main")
+    git(other, "commit", "-q", "--allow-empty", "-m", "Elsewhere")
+    theirs = git(other, "rev-parse", "HEAD")
+    elsewhere = GitWorkspace(other, tmp_path / "other-state", "storyloom/main")
+    assert elsewhere.files(theirs) == []  # known from now on, there
+    with pytest.raises(GitError):
+        workspace.open("1-1", "storyloom/1-1", theirs)
+    with pytest.raises(GitError):
+        workspace.files(theirs)
+
+
+def test_the_files_on_which_two_commits_conflict_are_told_with_both_sides(workspace: GitWorkspace, story: Story):
+    base = workspace.tip()
+    mine = story("1-1", base, new="mine\n")
+    theirs = story("1-2", base, new="theirs\n", other="x\n")
+    found = workspace.conflicts(mine, theirs)
+    assert list(found) == ["new"]
+    assert [row for row in found["new"].splitlines() if not row.startswith(("<", ">"))] == ["mine", "=======", "theirs"]
+    assert workspace.conflicts(base, theirs) == {}
+
+
 def test_what_a_worktree_has_changed_is_known_committed_or_not_and_without_what_is_ignored(
     repository: Path, workspace: GitWorkspace
 ):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
 import threading
 import uuid
 from decimal import Decimal
@@ -14,18 +12,13 @@ from typing import Any
 
 import pytest
 from prefect.task_runners import ThreadPoolTaskRunner
-from storyloom.blocks.git_workspace import GitWorkspace
 from storyloom.blocks.ledger import Ledger
-from storyloom.blocks.method_texts import MethodTexts
-from storyloom.blocks.project_files import ProjectFiles
-from storyloom.blocks.shelf import FileShelf
 from storyloom.domain.approvals import Given
 from storyloom.domain.budget import Scope
 from storyloom.domain.caps import CHEAPER, STOP
-from storyloom.domain.fakes import ScriptedModels, ScriptedSandbox
-from storyloom.domain.model_calls import ModelReply, ModelRequest, ToolCall
-from storyloom.domain.ports import CommandResult
+from storyloom.domain.model_calls import ModelReply, ModelRequest
 from storyloom.domain.routing import CHEAPER as CHEAPER_CLASS
+from storyloom.domain.settings import ProjectConfig
 from storyloom.domain.stories import StoryOutcome
 from storyloom.tasks.answers import submit
 from storyloom.tasks.ports import Ports, use
@@ -44,9 +37,7 @@ def _people() -> ModuleType:
 
 
 people = _people()
-EPICS = "## Epic 1: Parts\n\n" + "\n".join(
-    f"### Story 1.{n}: Part\n\n**Prerequisites:** None\n\n**Files:** `part{n}.py`\n" for n in range(1, 4)
-)
+EPICS = people.epics(*(people.planned(n, f"`part{n}.py`") for n in range(1, 4)))
 
 
 class Paid:
@@ -61,38 +52,16 @@ class Paid:
         self.ledger.settle(name, usd=usd, tokens=1)
         self.sent.append((request.tags.story, request.purpose, request.model))
         if request.purpose == "review":
-            return ModelReply(parsed={"verdict": "approve", "summary": "fine", "criteria": [], "findings": []})
-        write = {"path": f"part{request.tags.story.split('-')[1]}.py", "content": "DONE = True\n"}
-        calls = (("write_file", write), ("run_tests", {}), ("finish", {"summary": "done"}))
-        return ModelReply(
-            tool_calls=tuple(ToolCall(id=str(i), name=name, arguments=a) for i, (name, a) in enumerate(calls))
-        )
+            return people.approving()  # type: ignore[no-any-return]
+        return people.writing(f"part{request.tags.story.split('-')[1]}.py", "DONE = True\n")  # type: ignore[no-any-return]
 
 
 def project(tmp_path: Path, settings: dict[str, Any]) -> tuple[Ports, Paid]:
-    repository = tmp_path / "repo"
-    if not repository.exists():
-        (repository / "docs").mkdir(parents=True)
-        (repository / "docs" / "epics.md").write_text(EPICS)
-        for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
-            who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-            subprocess.run(["git", *who, *arguments], cwd=repository, check=True, env=dict(os.environ))
-    passed = CommandResult(exit_code=0, output="Ran 1 test in 0.001s\n\nOK\n")
-    ports = people.project_ports(repository, {"settings": settings})
-    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite", ports.config.settings.caps())
+    config = {"settings": settings}
+    caps = ProjectConfig.model_validate(config).settings.caps()
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite", caps)
     paid = Paid(ledger)
-    made = people.project_ports(
-        repository,
-        {"settings": settings},
-        models=ScriptedModels(paid),
-        budgets=ledger,
-        workspace=GitWorkspace(str(repository), tmp_path / "state", "storyloom/main"),
-        sandbox=ScriptedSandbox(lambda *_: passed),
-        files=ProjectFiles,
-        texts=MethodTexts(),
-        shelf=FileShelf(tmp_path / "shelf"),
-    )
-    return made, paid
+    return people.committed_ports(tmp_path, EPICS, paid, config=config, budgets=ledger), paid
 
 
 def run(ports: Ports, done: tuple[str, ...] = ()) -> dict[str, StoryOutcome]:

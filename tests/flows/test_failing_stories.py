@@ -1,20 +1,12 @@
 """What one story's failure means for the others: conflicts, tests that fail on the tip, prerequisites."""
 
 import importlib.util
-import os
-import subprocess
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
-from storyloom.blocks.git_workspace import GitWorkspace
-from storyloom.blocks.method_texts import MethodTexts
-from storyloom.blocks.project_files import ProjectFiles
-from storyloom.blocks.shelf import FileShelf
-from storyloom.domain.errors import ModelBusy, StorageFull
-from storyloom.domain.fakes import ScriptedModels, ScriptedSandbox
-from storyloom.domain.model_calls import ModelReply, ToolCall
-from storyloom.domain.ports import CommandResult
+from storyloom.domain.errors import ModelBusy, ModelRefused, StorageFull
 from storyloom.tasks.ports import use
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
@@ -23,54 +15,25 @@ _spec = importlib.util.spec_from_file_location("people", Path(__file__).with_nam
 people = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(people)
 
-GOOD = CommandResult(exit_code=0, output="Ran 1 test in 0.001s\n\nOK\n")
-BAD = CommandResult(exit_code=1, output="FAIL: test_it\n\nRan 1 test in 0.001s\n\nFAILED (failures=1)\n")
+BAD, GOOD, approved, finishing = people.FAILED, people.PASSED, people.approving, people.writing
 
 
 def story(number, files, after="None"):
-    return f"### Story 1.{number}: Part\n\n**Prerequisites:** {after}\n\n**Files:** {files}\n"
-
-
-def finishing(path, text):
-    calls = [("write_file", {"path": path, "content": text}), ("finish", {"summary": "done"})]
-    return ModelReply(
-        tool_calls=tuple(ToolCall(id=str(i), name=name, arguments=a) for i, (name, a) in enumerate(calls))
-    )
-
-
-def approved(request):
-    return ModelReply(parsed={"verdict": "approve", "summary": "fine", "criteria": [], "findings": []})
+    return people.planned(number, files, after=after)
 
 
 @pytest.fixture
 def batch(tmp_path):
     """Runs the implementation phase for some stories; gives the outcomes by key, and the workspace."""
-    repository = tmp_path / "repo"
 
     def run(stories, model, tests=lambda *_: GOOD, files=None, **settings):
         from storyloom.flows.implementation import implementation
 
-        (repository / "docs").mkdir(parents=True)
-        (repository / "docs" / "epics.md").write_text("## Epic 1: Parts\n\n" + "\n".join(stories))
-        for path, text in (files or {}).items():
-            (repository / path).write_text(text)
-        for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
-            who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-            subprocess.run(["git", *who, *arguments], cwd=repository, check=True, env=dict(os.environ))
-        workspace = GitWorkspace(str(repository), tmp_path / "state", "storyloom/main")
-        ports = people.project_ports(
-            repository,
-            {"settings": {"max_concurrent_agents": 3, "max_attempts": 1, **settings}},
-            models=ScriptedModels(model),
-            workspace=workspace,
-            sandbox=ScriptedSandbox(tests),
-            files=ProjectFiles,
-            texts=MethodTexts(),
-            shelf=FileShelf(tmp_path / "shelf"),
-        )
+        config = {"settings": {"max_concurrent_agents": 3, "max_attempts": 1, **settings}}
+        ports = people.committed_ports(tmp_path, {**people.epics(*stories), **(files or {})}, model, tests, config)
         with use(lambda project: ports):
             report = implementation(ports.project)
-        return {outcome.story: outcome for outcome in report.stories}, workspace
+        return {outcome.story: outcome for outcome in report.stories}, ports.workspace
 
     return run
 
@@ -78,7 +41,7 @@ def batch(tmp_path):
 def test_a_story_that_fails_blocks_those_that_need_it_and_no_others(batch):
     def model(request):
         if request.purpose == "review":
-            return approved(request)
+            return approved()
         return finishing(f"part{request.tags.story.split('-')[1]}.py", "X = 1\n")
 
     def tests(command, worktree, *_):
@@ -105,7 +68,7 @@ def test_a_story_that_conflicts_is_sent_back_once_onto_the_new_tip_and_merges(ba
 
     def model(request):
         if request.purpose == "review":
-            return approved(request)
+            return approved()
         key = request.tags.story
         attempts.append(request.tags.attempt)
         if key in first:
@@ -131,7 +94,7 @@ def test_a_story_whose_tests_fail_only_on_the_tip_is_sent_back_once(batch):
 
     def model(request):
         if request.purpose == "review":
-            return approved(request)
+            return approved()
         key = request.tags.story
         tries.setdefault(key, []).append(str(request.messages[0].content))
         if len(tries[key]) == 1:
@@ -161,7 +124,7 @@ def test_what_is_not_the_codes_fault_waits_and_the_others_merge(batch, error, la
 
     def model(request):
         if request.purpose == "review":
-            return approved(request)
+            return approved()
         if request.tags.story == "1-1-part":
             raise error
         return finishing("part2.py", "X = 1\n")
@@ -170,3 +133,76 @@ def test_what_is_not_the_codes_fault_waits_and_the_others_merge(batch, error, la
     assert (ends["1-1-part"].status, ends["1-1-part"].lane.value) == ("waiting", lane)
     assert error.message in ends["1-1-part"].reason
     assert ends["1-2-part"].status == "merged"
+
+
+def test_what_was_no_fault_of_the_code_counts_as_no_attempt_and_each_judgement_of_the_code_as_one(batch):
+    tests = []
+
+    def model(request):
+        if request.purpose == "review":
+            return approved()
+        if request.tags.story == "1-1-part":
+            raise ModelRefused("no")
+        return finishing("part2.py", f"X = {len(tests)}\n")
+
+    def fails_once(*_):
+        tests.append(1)
+        return GOOD if len(tests) > 2 else BAD  # a run of the developer's, then ours
+
+    ends, _ = batch([story(1, "`part1.py`"), story(2, "`part2.py`")], model, fails_once, max_attempts=3)
+    assert (ends["1-1-part"].lane.value, ends["1-1-part"].attempts) == ("provider", 0)
+    assert (ends["1-2-part"].status, ends["1-2-part"].attempts) == ("merged", 2), ends["1-2-part"]
+
+
+def test_a_story_whose_text_is_longer_than_a_flow_may_be_given_is_developed_and_merged(batch):
+    seen = []
+
+    def model(request):
+        if request.purpose == "review":
+            return approved()
+        seen.append("the last word" in str(request.messages[0].content))
+        return finishing("part1.py", "X = 1\n")
+
+    heading, _, labels = story(1, "`part1.py`").partition("\n\n")
+    long = f"{heading}\n\n{'All work and no play. ' * 30_000}the last word.\n\n{labels}"
+    ends, _ = batch([long], model, max_context_tokens=2_000_000)
+    assert ends["1-1-part"].status == "merged", ends["1-1-part"].reason[:500]
+    assert seen == [True]
+
+
+def test_the_person_may_commit_while_a_story_is_tested_and_loses_nothing(batch, tmp_path):
+    """On a branch of theirs: it comes in with the next run. On the main line itself: the story is tested anew on it."""
+    repository, clone, runs = tmp_path / "repo", tmp_path / "clone", []
+
+    def model(request):
+        return approved() if request.purpose == "review" else finishing("part1.py", "X = 1\n")
+
+    def tests(command, worktree):
+        runs.append(sorted(path.name for path in Path(worktree).glob("*.txt")))
+        if len(runs) == 1:
+            (repository / "mine.txt").write_text("mine\n")
+            people.git(repository, "add", "mine.txt")
+            people.git(repository, "commit", "-qm", "Mine")
+            (repository / "draft.txt").write_text("not committed\n")
+        if len(runs) <= 3:
+            people.git(tmp_path, "clone", "-q", "-b", "storyloom/main", str(repository), str(clone))
+            (clone / f"theirs{len(runs)}.txt").write_text("theirs\n")
+            people.git(clone, "add", "-A")
+            people.git(clone, "commit", "-qm", "Theirs")
+            people.git(repository, "fetch", "-q", str(clone), "HEAD")
+            people.git(repository, "update-ref", "refs/heads/storyloom/main", "FETCH_HEAD")
+            shutil.rmtree(clone)
+        return GOOD
+
+    ends, workspace = batch([story(1, "`part1.py`")], model, tests)
+    assert ends["1-1-part"].status == "merged", ends["1-1-part"].reason
+    theirs = ["theirs1.txt", "theirs2.txt", "theirs3.txt"]
+    assert runs == [[], [], theirs[:2], theirs]  # the developer's, ours, on the tip, and on the tip that moved under it
+    tip = workspace.tip()
+    assert {*theirs, "part1.py"} <= set(workspace.files(tip))
+    assert workspace.read(tip, "mine.txt") is None
+    assert people.git(repository, "status", "--porcelain") == "?? draft.txt\n"
+    assert people.git(repository, "branch", "--show-current") == "main\n"
+    workspace.follow("main")
+    assert workspace.read(workspace.tip(), "mine.txt") == "mine\n"
+    assert (repository / "draft.txt").read_text() == "not committed\n"

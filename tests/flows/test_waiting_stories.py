@@ -1,21 +1,13 @@
 """Of eight stories three wait for a person: five merge, and the three once they are answered, in any order."""
 
 import importlib.util
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 from prefect.task_runners import ThreadPoolTaskRunner
-from storyloom.blocks.git_workspace import GitWorkspace
-from storyloom.blocks.method_texts import MethodTexts
-from storyloom.blocks.project_files import ProjectFiles
-from storyloom.blocks.shelf import FileShelf
 from storyloom.domain.approvals import Given
 from storyloom.domain.epics import read_epics
-from storyloom.domain.fakes import ScriptedModels, ScriptedSandbox
-from storyloom.domain.model_calls import ModelReply, ToolCall
-from storyloom.domain.ports import CommandResult
+from storyloom.domain.model_calls import ModelReply
 from storyloom.tasks.answers import submit
 from storyloom.tasks.ports import use
 from storyloom.tasks.questions import escalations
@@ -26,17 +18,15 @@ _spec = importlib.util.spec_from_file_location("people", Path(__file__).with_nam
 people = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(people)
 
-EPICS = "## Epic 1: Parts\n\n" + "\n".join(
-    f"### Story 1.{n}: Part\n\n**Prerequisites:** None\n\n**Files:** `part{n}.py`\n" for n in range(1, 9)
-)
-STORIES = read_epics(EPICS, "epics.md").stories
+EPICS = people.epics(*(people.planned(n, f"`part{n}.py`") for n in range(1, 9)))
+STORIES = read_epics(EPICS["docs/epics.md"], "epics.md").stories
 ASKING = {"1-2-part", "1-5-part", "1-7-part"}
 
 
 def model(request):
     """Asks in three stories, writes a file in all of them, and approves."""
     if request.purpose == "review":
-        return ModelReply(parsed={"verdict": "approve", "summary": "fine", "criteria": [], "findings": []})
+        return people.approving()
     if request.purpose == "decide":
         unsure = {"clarity": 0.5, "sufficiency": 0.2, "certainty": 0.2}
         return ModelReply(parsed={"answer": "red", "quote": "", "reasoning": "", **unsure})
@@ -45,35 +35,15 @@ def model(request):
     if key in ASKING and not answers:
         options = ["red", "blue"]
         asked = {"question": f"Which colour for {key}?", "options": options, "recommendation": "red", "confidence": 0.3}
-        return ModelReply(tool_calls=(ToolCall(id="1", name="ask", arguments=asked),))
+        return people.calling(("ask", asked))
     text = f"COLOUR = {'blue' if any('blue' in a for a in answers) else 'red'!r}\n"
-    write = {"path": f"part{key.split('-')[1]}.py", "content": text}
-    calls = [("write_file", write), ("run_tests", {}), ("finish", {"summary": "done"})]
-    return ModelReply(
-        tool_calls=tuple(ToolCall(id=str(i), name=name, arguments=a) for i, (name, a) in enumerate(calls, 2))
-    )
+    return people.writing(f"part{key.split('-')[1]}.py", text)
 
 
 @pytest.fixture
 def ports(tmp_path):
-    repository = tmp_path / "repo"
-    repository.mkdir()
-    (repository / "docs").mkdir()
-    (repository / "docs" / "epics.md").write_text(EPICS)
-    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
-        who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-        subprocess.run(["git", *who, *arguments], cwd=repository, check=True, env=dict(os.environ))
-    passed = CommandResult(exit_code=0, output="Ran 1 test in 0.001s\n\nOK\n")
-    return people.project_ports(
-        repository,
-        {"settings": {"when_asked": "set_aside", "max_concurrent_agents": 4}},
-        models=ScriptedModels(model),
-        workspace=GitWorkspace(str(repository), tmp_path / "state", "storyloom/main"),
-        sandbox=ScriptedSandbox(lambda *_: passed),
-        files=ProjectFiles,
-        texts=MethodTexts(),
-        shelf=FileShelf(tmp_path / "shelf"),
-    )
+    settings = {"when_asked": "set_aside", "max_concurrent_agents": 4}
+    return people.committed_ports(tmp_path, EPICS, model, config={"settings": settings})
 
 
 def run(ports, done=()):
