@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.events import CallRecorded
+from .estimated import EstimateLine, compared, read_estimate, table
 from .report import fetch, report
 from .warehouse import reading
 
@@ -51,7 +53,8 @@ class Bill:
     """Dollars and tokens of a project or a run.
 
     `saved` is what the prompt cache and answers used again would have cost more, `unknown` the part of the total that
-    stands for calls whose outcome was lost, `rehearsed` the part that recorded answers would have cost.
+    stands for calls whose outcome was lost, `rehearsed` the part that recorded answers would have cost, `estimate` what
+    the delivery was expected to cost.
     """
 
     total: BillLine
@@ -61,6 +64,7 @@ class Bill:
     saved: Decimal = ZERO
     unknown: Decimal = ZERO
     rehearsed: Decimal = ZERO
+    estimate: tuple[EstimateLine, ...] = ()
 
     def frame(self) -> pd.DataFrame:
         """All lines, with a column that says which table each stands in."""
@@ -93,19 +97,27 @@ def bill_of(calls: Iterable[CallRecorded], rehearsed_runs: Collection[str] = ())
     )
 
 
-def read_bill(warehouse: str | Path, *, project: str | None = None, run: str | None = None) -> Bill:
-    """The bill of a project or a run, from the warehouse.
+def read_bill(
+    warehouse: str | Path,
+    *,
+    project: str | None = None,
+    run: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Bill:
+    """The bill of a project, a run or a span of time, from the warehouse. A span is held against no estimate.
 
     Raises:
         InputError: when there is no warehouse.
     """
-    bounds = {"project": project, "run": run, "since": None, "until": None}
+    bounds = {"project": project, "run": run, "since": since, "until": until}
     with reading(Path(warehouse)) as database:
 
         def rows(name: str) -> list[dict[str, Any]]:
             return fetch(database, report(name).typed_sql, bounds).to_dict("records")  # type: ignore[return-value]
 
         total, phases, stories = rows("total")[0], rows("cost_by_phase_and_agent"), rows("cost_by_story")
+        estimate = () if since or until else read_estimate(database, project, run)
     by_story: dict[tuple[str, ...], BillLine] = {}
     for row in stories:
         line = by_story.get((row["story"],), BillLine((row["story"],)))
@@ -125,12 +137,16 @@ def read_bill(warehouse: str | Path, *, project: str | None = None, run: str | N
         saved=total["saved_usd"],
         unknown=total["unknown_outcome_usd"],
         rehearsed=total["rehearsed_usd"],
+        estimate=estimate,
     )
 
 
-def markdown(bill: Bill, *, estimate: tuple[Decimal, Decimal] | None = None) -> str:
-    """The bill for a person: an artifact, a report, the terminal. `estimate` is the range stated before the run."""
+def markdown(bill: Bill) -> str:
+    """The bill for a person: an artifact, a report, the terminal."""
     digits = max(4, *(_digits(line.cost) for line in (*bill.by_phase_and_agent, *bill.by_story, bill.total)))
+
+    def about(amount: Decimal) -> str:
+        return f"${amount:.4f}"
 
     def money(amount: Decimal) -> str:
         return f"${amount:.{digits}f}"
@@ -148,8 +164,8 @@ def markdown(bill: Bill, *, estimate: tuple[Decimal, Decimal] | None = None) -> 
         lines.append(f"Saved {money(bill.saved)} by the prompt cache and {again} used again.")
     if bill.unknown:
         lines.append(f"{money(bill.unknown)} stands for calls whose outcome was lost; their worst case is counted.")
-    if estimate:
-        lines.append(_compared(total.cost, estimate, money))
+    if said := compared(bill.estimate, about):
+        lines.append(said)
     text = [
         " ".join(lines),
         "",
@@ -162,6 +178,7 @@ def markdown(bill: Bill, *, estimate: tuple[Decimal, Decimal] | None = None) -> 
         text += ["", "| story | calls | tokens in | tokens out | cost |", "|---|--:|--:|--:|--:|"]
         text += [_row((line.name[0] or "(no story)",), line, money) for line in bill.by_story]
         text += [_row(("**total**",), total, money)]
+    text += table(bill.estimate, about)
     return "\n".join(text) + "\n"
 
 
@@ -206,17 +223,6 @@ def _figures(line: BillLine) -> tuple[int, int, int, Decimal, int]:
 def _row(names: tuple[str, ...], line: BillLine, money: Callable[[Decimal], str]) -> str:
     cost = money(line.cost) + (f" + {line.unpriced} unpriced" if line.unpriced else "")
     return f"| {' | '.join((*names, str(line.calls), f'{line.tokens_in:,}', f'{line.tokens_out:,}', cost))} |"
-
-
-def _compared(cost: Decimal, estimate: tuple[Decimal, Decimal], money: Callable[[Decimal], str]) -> str:
-    low, high = estimate
-    said = f"Estimated {money(low)} to {money(high)}: "
-    if low <= cost <= high:
-        return said + "the bill is within."
-    bound = high if cost > high else low
-    if not bound:
-        return said + "the bill is above."
-    return said + f"the bill is {abs(cost - bound) / bound:.0%} {'above' if cost > high else 'below'}."
 
 
 def _digits(amount: Decimal) -> int:

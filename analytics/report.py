@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ..domain.errors import InputError
+from .columns import TABLES
 from .warehouse import reading
 
 if TYPE_CHECKING:
@@ -71,8 +72,13 @@ def report(name: str) -> Report:
     near = difflib.get_close_matches(wanted, reports(), 1, 0.5)
     raise InputError(
         f"There is no report {name!r}.",
-        remedy=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(reports())}.",
+        remedy=f"Did you mean {_shown(near[0])}?" if near else f"There are: {', '.join(map(_shown, reports()))}.",
     )
+
+
+def _shown(name: str) -> str:
+    """A report's name as people type it."""
+    return name.replace("_", "-")
 
 
 def run_report(name: str, warehouse: str | Path, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -86,9 +92,43 @@ def run_report(name: str, warehouse: str | Path, params: Mapping[str, Any] | Non
     unknown = sorted(set(given) - set(wanted.parameters))
     if unknown:
         takes = ", ".join(wanted.parameters) or "no parameters"
-        raise InputError(f"The report {wanted.name} does not take {', '.join(unknown)}.", remedy=f"It takes {takes}.")
+        raise InputError(
+            f"The report {_shown(wanted.name)} does not take {', '.join(unknown)}.", remedy=f"It takes {takes}."
+        )
     with reading(Path(warehouse)) as database:
         return fetch(database, wanted.typed_sql, {key: given.get(key) for key in wanted.parameters})
+
+
+def require_known(warehouse: str | Path, *, project: str | None = None, run: str | None = None) -> None:
+    """Refuse a project or a run that nothing was ever recorded of: a report of it would be empty without saying why.
+
+    Raises:
+        InputError: naming those that there are.
+    """
+    with reading(Path(warehouse)) as database:
+        for what, wanted in (("project", project), ("run", run)):
+            if not wanted:
+                continue
+            query = " UNION ".join(
+                f"SELECT {what}, max(ts) AS last FROM {table} GROUP BY ALL" for table in TABLES.values()
+            )
+            found = database.execute(
+                f"SELECT {what} FROM ({query}) WHERE {what} <> '' GROUP BY ALL ORDER BY max(last) DESC"
+            )
+            known = [str(row[0]) for row in found.fetchall()]
+            if wanted in known:
+                continue
+            if not known:
+                raise InputError(
+                    f"Nothing has been recorded of {what} {wanted!r}, nor of any other.",
+                    remedy="Run `storyloom deliver` first, or set STORYLOOM_HOME to the home that it ran with.",
+                )
+            near = difflib.get_close_matches(wanted, known, 1, 0.6)
+            there = f"Did you mean {near[0]}?" if near else f"The latest: {', '.join(known[:5])}."
+            raise InputError(
+                f"Nothing has been recorded of a {what} {wanted!r}.",
+                remedy=f'{there} `storyloom report sql "SELECT DISTINCT {what} FROM fact_run"` names all.',
+            )
 
 
 def run_sql(sql: str, warehouse: str | Path, params: Mapping[str, Any] | None = None) -> pd.DataFrame:

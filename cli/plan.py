@@ -15,6 +15,8 @@ from storyloom.domain.settings import ProjectConfig
 from .init import first_of, uncommitted
 
 if TYPE_CHECKING:
+    from storyloom.domain.estimate import Estimate
+
     from .deliver import Job
 
 
@@ -67,13 +69,27 @@ def _model(config: ProjectConfig, persona: str) -> str:
     return choice if isinstance(choice, str) else ", ".join(choice)
 
 
+def estimate_of(job: Job) -> Estimate:
+    """What the delivery will probably cost, from history or the stated prior; nothing is recorded."""
+    from storyloom.deployments.composition import compose
+    from storyloom.tasks.estimating import work_ahead
+
+    ports = compose(job.project, job.environment)
+    return ports.foresee(work_ahead(ports, phases_until(job.until)))
+
+
 def show_plan(job: Job, *, as_json: bool = False) -> None:
-    """Print the plan and the most that it can cost: the caps bind before each call, whatever the calls ask for."""
-    lines = lines_of(job)
+    """Print the plan, what it will probably cost, and the most: caps bind before each call, whatever the calls ask."""
+    lines, stated = lines_of(job), estimate_of(job)
     cap = job.config.settings.llm_budget_usd
     changed = uncommitted(Path(job.project.repository))
     if as_json:
-        told = {"lines": [line.__dict__ for line in lines], "most_usd": str(cap), "uncommitted": changed}
+        told = {
+            "lines": [line.__dict__ for line in lines],
+            "estimate": stated.model_dump(mode="json"),
+            "most_usd": str(cap),
+            "uncommitted": changed,
+        }
         print(json.dumps(told, indent=2, ensure_ascii=False))
         return
     from .console import print_table
@@ -84,6 +100,13 @@ def show_plan(job: Job, *, as_json: bool = False) -> None:
     ]
     print("What would run")
     print_table(("phase", "what", "state", "model calls at most", "model"), rows)
+    if stated.parts or stated.unpriced:
+        from storyloom.domain.stated_estimate import estimate_text
+
+        from .console import print_markdown
+
+        print("\nWhat it will probably cost")
+        print_markdown(estimate_text(stated, cap=cap))
     print(f"It costs at most ${Decimal(cap):.2f} (settings.llm_budget_usd): no call is made that could pass this cap.")
     if changed:
         print(f"Uncommitted changes ({first_of(changed)}): commit or stash them before you deliver.")

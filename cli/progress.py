@@ -85,6 +85,9 @@ class View:
                         f"{event['question']} → {event['answer']}"
                     )
                 return f"decided by {event['source']} ({sure}): {event['question']} → {event['answer']}"
+            case "estimate" if event.get("part") == "total":
+                low, likely, high = (Decimal(str(event[name])) for name in ("low", "likely", "high"))
+                return f"estimated: ${low:.2f} to ${high:.2f}, likely ${likely:.2f}"
             case "deploy":
                 return f"release {event['release']}: {event['outcome']}"
         return ""

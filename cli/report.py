@@ -37,6 +37,8 @@ Project = Annotated[
     str, typer.Option("--project", "-C", help="A project's name, or its repository (budget known too).")
 ]
 Run = Annotated[str, typer.Option(help="Only this run's id.")]
+Since = Annotated[str, typer.Option(help="Only from this time on, UTC, as 2026-05-31 or 2026-05-31T12:00.")]
+Until = Annotated[str, typer.Option(help="Only before this time, UTC.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")]
 
@@ -69,17 +71,26 @@ def free_query(
 
 
 @app.command()
-def bill(project: Project = "", run: Run = "", as_json: Json = False, as_csv: Csv = False) -> None:
-    """Print the bill by phase and agent and by story."""
-    from ..analytics.bill import bill_markdown, read_bill
+def bill(
+    project: Project = "",
+    run: Run = "",
+    since: Since = "",
+    until: Until = "",
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """Print the bill by phase and agent and by story, and how far off the estimate was."""
+    from ..analytics.bill import markdown, read_bill
 
-    warehouse, name = _fresh_warehouse(), _bounds(project, run, "", "").get("project")
+    bounds = _bounds(project, run, since, until)
+    bounds.pop("budget_usd", None)
+    found = read_bill(_warehouse_with(bounds), **bounds)
     if as_json or as_csv:
-        _print_rows(read_bill(warehouse, project=name, run=run or None).frame(), as_json=as_json, as_csv=as_csv)
+        _print_rows(found.frame(), as_json=as_json, as_csv=as_csv)
         return
     from .console import print_markdown
 
-    print_markdown(bill_markdown(warehouse, name, run or None))
+    print_markdown(markdown(found))
 
 
 @app.command(hidden=True)
@@ -87,8 +98,8 @@ def show(
     name: Annotated[str, typer.Argument(help="A report's name.")],
     project: Project = "",
     run: Run = "",
-    since: Annotated[str, typer.Option(help="Only from this time on, UTC, as 2026-05-31 or 2026-05-31T12:00.")] = "",
-    until: Annotated[str, typer.Option(help="Only before this time, UTC.")] = "",
+    since: Since = "",
+    until: Until = "",
     param: Annotated[list[str] | None, typer.Option(help="A report's own parameter, as NAME=VALUE.")] = None,
     as_json: Json = False,
     as_csv: Csv = False,
@@ -99,7 +110,7 @@ def show(
 
     wanted = report(name)  # a misspelt name is told before anything is read
     bounds = {key: value for key, value in _bounds(project, run, since, until).items() if key in wanted.parameters}
-    rows = run_report(wanted.name, _fresh_warehouse(), {**bounds, **_own(param or [])})
+    rows = run_report(wanted.name, _warehouse_with(bounds), {**bounds, **_own(param or [])})
     if chart is not None:
         from ..analytics.charts import draw
 
@@ -112,7 +123,7 @@ def show(
 def _bounds(project: str, run: str, since: str, until: str) -> dict[str, Any]:
     from ..domain.errors import InputError
 
-    times: dict[str, datetime] = {}
+    times: dict[str, Any] = {}
     for name, text in (("since", since), ("until", until)):
         if text:
             try:
@@ -120,12 +131,12 @@ def _bounds(project: str, run: str, since: str, until: str) -> dict[str, Any]:
             except ValueError as error:
                 raise InputError(f"--{name}: {text!r} is no time.", remedy="Write it as 2026-05-31.") from error
     chosen = {"project": project, "run": run}
-    if project and (Path(project) / ".bmad").is_dir():
+    if project and Path(project).is_dir():
         from ..blocks.project_config import read_project_config
 
         config = read_project_config(Path(project))
         chosen["project"] = config.project.name or Path(project).resolve().name
-        return {**chosen, "run": run or None, **times, "budget_usd": str(config.settings.llm_budget_usd)}
+        times["budget_usd"] = str(config.settings.llm_budget_usd)
     return {key: value for key, value in {**chosen, **times}.items() if value}
 
 
@@ -151,13 +162,22 @@ def _fresh_warehouse() -> Path:
     return warehouse_path(home)
 
 
+def _warehouse_with(bounds: dict[str, Any]) -> Path:
+    """The warehouse, in which there is something of the project and the run that were named."""
+    from ..analytics.report import require_known
+
+    warehouse = _fresh_warehouse()
+    require_known(warehouse, project=bounds.get("project"), run=bounds.get("run"))
+    return warehouse
+
+
 def _print_rows(rows: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
     if as_csv:
         rows.to_csv(sys.stdout, index=False)
         return
     records = [{name: _plain(value) for name, value in row.items()} for row in rows.to_dict("records")]
     if as_json:
-        typer.echo(json.dumps(records, indent=2, ensure_ascii=False, default=str))
+        typer.echo(json.dumps(records, indent=2, ensure_ascii=False, default=_exact))
         return
     if not records:
         typer.echo("(no rows)")
@@ -182,6 +202,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     return value
+
+
+def _exact(value: Any) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _shown(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from storyloom.blocks.documents import StagedDocuments
@@ -18,9 +19,12 @@ from storyloom.blocks.spool import Spool
 from storyloom.blocks.unsandboxed import UnsandboxedRunner
 from storyloom.blocks.workflow_library import WorkflowLibrary
 from storyloom.domain.budget import Alert
-from storyloom.domain.errors import ConfigError
+from storyloom.domain.errors import ConfigError, InputError
+from storyloom.domain.estimate import Estimate, Past, Planned, estimate
 from storyloom.domain.layered_texts import LayeredTexts
 from storyloom.domain.ports import ProjectRef, Sandbox, Texts
+from storyloom.domain.prices import bundled_prices
+from storyloom.domain.routing import first_model, routing_policy
 from storyloom.domain.settings import ProjectConfig, Settings
 from storyloom.domain.wire import Route
 from storyloom.tasks.alerts import tell_of_budget
@@ -80,6 +84,7 @@ def compose(
         publish=_publish(workspace, state, settings),
         follow=_follow(workspace, state),
         bill=_bill(environment, config),
+        foresee=_foresee(environment, config),
         mode="rehearsal" if environment.mode == "rehearsal" else "live",
     )
     follow_settings(ports)
@@ -151,3 +156,27 @@ def _bill(environment: Environment, config: ProjectConfig) -> Callable[[], str]:
         return bill_markdown(warehouse, config.project.name)
 
     return bill
+
+
+def _foresee(environment: Environment, config: ProjectConfig) -> Callable[[Sequence[Planned]], Estimate]:
+    policy = routing_policy(config, providers=tuple(environment.keys) or None)
+
+    def foresee(ahead: Sequence[Planned]) -> Estimate:
+        now, prices = datetime.now(UTC), bundled_prices()
+        named = [part.model_copy(update={"model": first_model(part.model, policy)}) for part in ahead]
+        return estimate(named, _past(environment, config), lambda model: prices.price(model, now))
+
+    return foresee
+
+
+def _past(environment: Environment, config: ProjectConfig) -> list[Past]:
+    """What was paid for before; a history that cannot be read now is none, for no run waits for an estimate."""
+    from storyloom.analytics.ingest import ingest
+    from storyloom.analytics.past import past_costs
+
+    warehouse = warehouse_path(environment.home)
+    try:
+        ingest(spool_folder(environment.home), warehouse)
+        return past_costs(warehouse, config.project.name, rehearsed=environment.mode == "rehearsal")
+    except InputError:
+        return []

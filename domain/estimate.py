@@ -1,4 +1,4 @@
-"""What will a run cost, phase by phase and story by story, how sure is that, and how far off was it afterwards?
+"""What will a run cost, phase by phase and story by story, and how sure is that?
 
 From three past costs of the same kind on, history speaks: the median, with the range from its 10th to its 90th
 hundredth, scaled by points where both sides have them. Before that a stated prior does: tokens at today's prices, from
@@ -30,20 +30,35 @@ PRIORS: Mapping[str, Usage] = {
     "analysis": Usage(input=40_000, cache_write=30_000, cache_read=150_000, output=25_000),
     "planning": Usage(input=60_000, cache_write=50_000, cache_read=300_000, output=50_000),
     "solutioning": Usage(input=60_000, cache_write=50_000, cache_read=300_000, output=45_000),
-    "implementation": Usage(input=20_000, cache_write=10_000, cache_read=50_000, output=8_000),  # beside its stories
     "quality": Usage(input=40_000, cache_write=20_000, cache_read=100_000, output=15_000),
     "deployment": Usage(input=10_000, cache_write=5_000, cache_read=20_000, output=4_000),
     "story": Usage(input=90_000, cache_write=60_000, cache_read=700_000, output=35_000),
 }
 
+# How many stories a project of a level has before its epics are written: fewest, likely, most. Stated, as above.
+STORIES_BY_LEVEL: Mapping[int, tuple[int, int, int]] = {
+    0: (1, 1, 2),
+    1: (2, 4, 10),
+    2: (5, 8, 15),
+    3: (12, 20, 40),
+    4: (40, 60, 120),
+}
+ALL_STORIES = "stories"
+"""The name of the part that stands for all stories as long as nobody knows them."""
+
 
 class Planned(Value):
-    """A part of a run that lies ahead. `model` is the model that will do most of it."""
+    """A part of a run that lies ahead. `model` is the model, or class of models, that will do most of it.
+
+    `times` is how many times the part's cost is meant, at least, likely and at most: for stories that nobody has
+    counted yet, and for a phase of which some is there.
+    """
 
     kind: Kind
     name: str
     model: str
     points: float | None = Field(default=None, gt=0)
+    times: tuple[Decimal, Decimal, Decimal] = (Decimal(1), Decimal(1), Decimal(1))
 
 
 class Past(Value):
@@ -76,19 +91,6 @@ class Estimate(Value):
     unpriced: tuple[str, ...] = ()
 
 
-class Deviation(Value):
-    """How far one part, or the whole ("total"), was from its estimate.
-
-    `off_percent` is above 0 when it was dearer, None when it was not planned.
-    """
-
-    name: str
-    estimated: Decimal | None
-    actual: Decimal
-    off_percent: Decimal | None
-    within: bool
-
-
 def estimate(planned: Sequence[Planned], past: Sequence[Past], price: Callable[[str], Price | None]) -> Estimate:
     """The estimate for what lies ahead, from what is behind; `price` gives a model's price of today."""
     parts, unpriced, from_history = list[Part](), list[str](), list[bool]()
@@ -114,23 +116,6 @@ def estimate(planned: Sequence[Planned], past: Sequence[Past], price: Callable[[
     )
 
 
-def compare(stated: Estimate, actual: Mapping[str, Decimal]) -> list[Deviation]:
-    """How far off each part was by name, dearest first, the total last; what was not planned counts in the total."""
-    by_name = {part.name: part for part in stated.parts}
-    rows = []
-    for name in sorted({*by_name, *actual}, key=lambda name: (-actual.get(name, Decimal(0)), name)):
-        part, paid = by_name.get(name), actual.get(name, Decimal(0))
-        rows.append(_deviation(name, part.likely if part else None, part, paid))
-    total = sum(actual.values(), Decimal(0))
-    return [*rows, _deviation("total", stated.likely, stated, total)]
-
-
-def _deviation(name: str, likely: Decimal | None, stated: Part | Estimate | None, paid: Decimal) -> Deviation:
-    off = ((paid - likely) / likely * 100).quantize(Decimal(1)) if likely else None
-    within = stated is not None and stated.low <= paid <= stated.high
-    return Deviation(name=name, estimated=likely, actual=paid, off_percent=off, within=within)
-
-
 def _from_history(ahead: Planned, alike: Sequence[Past]) -> Part:
     scalable = ahead.points is not None and all(p.points is not None for p in alike)
     if scalable:
@@ -138,26 +123,29 @@ def _from_history(ahead: Planned, alike: Sequence[Past]) -> Part:
     else:
         each = sorted(p.usd for p in alike)
     basis = f"{len(alike)} past {'stories' if ahead.kind == 'story' else 'runs'}{', by points' if scalable else ''}"
-    return Part(
-        kind=ahead.kind,
-        name=ahead.name,
-        low=_rounded(_hundredth(each, 10)),
-        likely=_rounded(median(each)),
-        high=_rounded(_hundredth(each, 90)),
-        basis=basis,
-    )
+    return _part(ahead, _hundredth(each, 10), median(each), _hundredth(each, 90), basis)
 
 
 def _from_prior(ahead: Planned, price: Price) -> Part:
     tokens = PRIORS.get("story" if ahead.kind == "story" else ahead.name, PRIORS["analysis"])
     likely = cost(tokens, price.model_copy(update={"long": None}))  # no single call of these is that long
+    basis = f"stated prior at the price of {price.model}"
+    return _part(ahead, likely * PRIOR_RANGE[0], likely, likely * PRIOR_RANGE[1], basis)
+
+
+def _part(ahead: Planned, low: Decimal, likely: Decimal, high: Decimal, basis: str) -> Part:
+    fewest, times, most = ahead.times
+    if most != fewest:
+        basis = f"{fewest:f} to {most:f} stories, probably {times:f}; each by {basis}"
+    elif times != 1:
+        basis = f"the {times:.0%} of it that are missing, by {basis}"
     return Part(
         kind=ahead.kind,
         name=ahead.name,
-        low=_rounded(likely * PRIOR_RANGE[0]),
-        likely=_rounded(likely),
-        high=_rounded(likely * PRIOR_RANGE[1]),
-        basis=f"stated prior at the price of {price.model}",
+        low=_rounded(low * fewest),
+        likely=_rounded(likely * times),
+        high=_rounded(high * most),
+        basis=basis,
     )
 
 

@@ -170,6 +170,14 @@ def behind(request: ModelRequest, policy: RoutingPolicy) -> list[str]:
     return list(dict.fromkeys(model for name in named for model in policy.classes.get(name, (name,))))
 
 
+def first_model(name: str, policy: RoutingPolicy) -> str:
+    """The model that answers first where a persona names a class or a model, as long as nothing stands against it."""
+    behind_it = policy.classes.get(name)
+    if behind_it is None:
+        return name
+    return next((model for model in behind_it if _has_key(model, policy)), behind_it[0] if behind_it else name)
+
+
 def _names(request: ModelRequest, policy: RoutingPolicy) -> list[str]:
     named = _named(request, policy)
     if named is None:

@@ -13,6 +13,7 @@ from ..domain.phases import Phase
 from ..domain.phases import until as phases_until
 from ..domain.ports import ProjectRef
 from ..tasks.delivery import mark_phase, prepare, publish, show_bill
+from ..tasks.estimating import close_estimate, state_estimate
 from ..tasks.ports import ports_for
 from .deployment import deployment
 from .implementation import implementation
@@ -47,6 +48,7 @@ def deliver_project(
 
 def _deliver(project: ProjectRef, brief: str, until: Phase) -> Delivery:
     prepare(project, brief)
+    state_estimate(project, list(phases_until(until)))
     reports: list[PhaseReport] = []
     for phase in phases_until(until):
         mark_phase(project, phase, "started")
@@ -58,5 +60,7 @@ def _deliver(project: ProjectRef, brief: str, until: Phase) -> Delivery:
     status = overall_status(tuple(reports))
     published = publish(project)
     show_bill(project)
+    if status in ("done", "already_done"):
+        close_estimate(project, phases_until(until))
     reason = reports[-1].reason if reports else ""
     return Delivery(status=status, phases=tuple(reports), published=published.note, tip=published.tip, reason=reason)

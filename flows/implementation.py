@@ -20,6 +20,7 @@ from ..domain.ports import ProjectRef
 from ..domain.schedule import build_dag, decide
 from ..domain.stories import Lane, Story, StoryOutcome
 from ..tasks.closing import close_left_over
+from ..tasks.estimating import state_stories
 from ..tasks.parameters import as_parameter
 from ..tasks.ports import ports_for
 from ..tasks.recording import below_one_root
@@ -42,6 +43,7 @@ def implementation(project: ProjectRef) -> PhaseReport:
     if len(done) == len(sprint.stories):
         broken = prove_main_line(project)
         return report(Phase.IMPLEMENTATION, [], sorted(done), "failed" if broken else "already_done", broken)
+    state_stories(project, [story for story in sprint.stories if story.key not in done])
     width = ports_for(project).config.settings.max_concurrent_agents
     runner: Any = ThreadPoolTaskRunner(max_workers=width)
     with below_one_root():

@@ -9,8 +9,10 @@ from prefect import flow
 from pydantic import Field
 
 from ..domain.delivery import PhaseReport
+from ..domain.phases import Phase
 from ..domain.ports import ProjectRef
 from ..tasks.delivery import mark_phase, prepare, publish, show_bill
+from ..tasks.estimating import close_estimate, state_estimate
 from ..tasks.nightly import morning_report
 from ..tasks.ports import ports_for
 from .implementation import implementation
@@ -47,9 +49,12 @@ def nightly_stories(
 
 def _work(night: ProjectRef) -> PhaseReport:
     prepare(night)
+    state_estimate(night, [Phase.IMPLEMENTATION])
     report = implementation(night)
     mark_phase(night, report.phase, report.status, report.reason)
     publish(night)
     show_bill(night)
+    if report.status in ("done", "already_done"):
+        close_estimate(night, [Phase.IMPLEMENTATION])
     morning_report(night, report)
     return report

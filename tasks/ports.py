@@ -8,13 +8,15 @@ composition is set by `use` (tests, the rehearsal) or found by the entry point `
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from decimal import Decimal
 from importlib.metadata import entry_points
 from typing import Any, Literal, NoReturn, cast
 
 from ..domain.errors import ConfigError, StoryloomError
+from ..domain.estimate import Estimate, Planned
 from ..domain.ports import (
     Budgets,
     DeployTarget,
@@ -58,6 +60,7 @@ class Absent:
 
 Lane = Callable[[], AbstractContextManager[object]]
 PORTS = ("models", "documents", "texts", "workspace", "sandbox", "recorder", "shelf", "files")
+NOTHING = Estimate(parts=(), low=Decimal(0), likely=Decimal(0), high=Decimal(0))
 ABSENT: dict[str, Any] = {port: Absent(port) for port in PORTS}  # Any: each stands in for a Protocol
 
 
@@ -84,6 +87,7 @@ class Ports:
     follow: Callable[[], None] = lambda: None  # brings what the person committed since into the main line
     lease: Lane = nullcontext  # held by the one orchestrator of the project
     bill: Callable[[], str] = lambda: ""  # the project's bill as Markdown
+    foresee: Callable[[Sequence[Planned]], Estimate] = lambda _: NOTHING  # what work ahead will cost
     mode: Literal["live", "rehearsal"] = "live"
 
 

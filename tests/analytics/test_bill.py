@@ -87,15 +87,6 @@ def test_recorded_answers_are_said_to_cost_nobody_anything(make_call: Make):
     assert "$0.5000 of it is what recorded answers would have cost: nobody pays it." in text
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "said"),
-    [("1", "3", "the bill is within."), ("0.5", "1", "100% above."), ("4", "5", "50% below."), ("0", "0", "is above.")],
-)
-def test_the_bill_says_how_far_off_the_estimate_was(make_call: Make, low: str, high: str, said: str):
-    bill = bill_of([make_call("a", cost=Decimal(2))])
-    assert said in markdown(bill, estimate=(Decimal(low), Decimal(high)))
-
-
 def test_an_empty_bill_is_a_bill(warehouse: Path):
     assert bill_markdown(warehouse, "nobody").startswith("**$0.0000** for 0 model calls. Every call has a price.")
     assert bill_of([]) == read_bill(warehouse, project="nobody")

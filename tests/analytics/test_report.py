@@ -13,7 +13,16 @@ from storyloom.domain.errors import InputError
 from .conftest import TINY
 
 MONEY = ("total", "cost_by_phase_and_agent", "cost_by_story", "cost_by_day_and_model", "cost_per_accepted_story")
-MORE_MONEY = ("cache_savings", "waste", "budget_burn", "estimate_at_completion", "fallbacks", "burn_up", "live_run")
+MORE_MONEY = (
+    "cache_savings",
+    "waste",
+    "budget_burn",
+    "estimate_at_completion",
+    "fallbacks",
+    "burn_up",
+    "live_run",
+    "estimate",
+)
 SPENT = Decimal("0.5") + Decimal("0.100000000001") + TINY + Decimal("0.02") + Decimal("0.25") + Decimal("0.001")
 
 
@@ -169,9 +178,9 @@ def test_times_and_runs_bound_a_report(warehouse: Path):
 
 def test_names_may_have_dashes_and_a_wrong_one_gets_the_nearest(warehouse: Path):
     assert report("cost-by-story").name == "cost_by_story"
-    with pytest.raises(InputError, match="Did you mean cost_by_story"):
+    with pytest.raises(InputError, match="Did you mean cost-by-story"):
         report("cost_by_storys")
-    with pytest.raises(InputError, match="There are: budget_burn"):
+    with pytest.raises(InputError, match="There are: budget-burn"):
         report("zzz")
 
 

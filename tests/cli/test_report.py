@@ -91,6 +91,24 @@ def test_the_bill_is_printed_for_people_and_programs():
     assert json.loads(run("bill", "--json", "-C", "shelf").stdout)[-1]["cost_usd"] == "0.100000000001"
 
 
+def test_the_bill_of_a_span_of_time(home: Path):
+    record(home, "b", Decimal(1), run="r2")
+    found = [run("bill", "--json", *bounds).stdout for bounds in (("--since", "2026-05-05"), ("--until", "2026-05-05"))]
+    assert [json.loads(text)[-1]["cost_usd"] for text in found] == ["0.000000000000", "1.100000000001"]
+    assert "$1.0000 for 1 model call" in run("bill", "--run", "r2").stdout
+
+
+def test_a_home_where_nothing_was_recorded_says_so(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("STORYLOOM_HOME", str(home / "other"))
+    with pytest.raises(InputError, match=r"nor of any other\. Run `storyloom deliver` first, or set STORYLOOM_HOME"):
+        run("total", "-C", "shelf")
+
+
+def test_names_may_be_written_with_dashes_underscores_and_capitals():
+    texts = {run(name).stdout for name in ("cost-by-story", "cost_by_story", "Cost-by_Story")}
+    assert len(texts) == 1
+
+
 def test_a_chart_is_drawn_beside_the_table(home: Path):
     result = run("cost-by-phase-and-agent", "--chart", str(home / "cost.svg"))
     assert (home / "cost.svg").read_text().startswith("<?xml")
@@ -105,10 +123,13 @@ def test_torn_lines_are_told(home: Path):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["cost_by_storys"], "Did you mean cost_by_story"),
+        (["cost_by_storys"], "Did you mean cost-by-story"),
         (["total", "--since", "soon"], "is no time"),
         (["total", "--param", "x"], "has no value"),
         (["total", "--param", "x=1"], "does not take x"),
+        (["total", "-C", "nowhere"], "of a project 'nowhere'. The latest: shelf. .* names all"),
+        (["bill", "-C", "shelv"], "Did you mean shelf"),
+        (["latency", "--run", "r9"], "of a run 'r9'. Did you mean r"),
         (["waste", "--chart", "x.png"], "has no chart"),
     ],
 )

@@ -1,4 +1,4 @@
-"""An estimate says what it rests on, holds its range, and is held against the bill afterwards."""
+"""An estimate says what it rests on, and holds its range."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from storyloom.domain.estimate import PRIORS, Past, Planned, compare, estimate
+from storyloom.domain.estimate import ALL_STORIES, PRIORS, STORIES_BY_LEVEL, Past, Planned, estimate
 from storyloom.domain.prices import Price, bundled_prices, cost
 
 SONNET = "anthropic/claude-sonnet-5-5"
@@ -67,15 +67,22 @@ def test_a_model_without_a_price_is_said_so_and_not_counted_as_free() -> None:
     assert (found.parts, found.unpriced, found.likely) == ((), ("1.1",), 0)
 
 
-def test_afterwards_it_says_how_far_off_it_was() -> None:
-    stated = estimate([story("1.1"), story("1.2")], past("2", "2", "2"), price)
-    rows = compare(stated, {"1.1": Decimal("2"), "1.2": Decimal("3.50"), "extra": Decimal("0.5")})
-    assert [(row.name, row.off_percent, row.within) for row in rows] == [
-        ("1.2", Decimal(75), False),
-        ("1.1", Decimal(0), True),
-        ("extra", None, False),
-        ("total", Decimal(50), False),
-    ]
+def test_stories_that_nobody_has_counted_yet_widen_the_range_by_their_number() -> None:
+    times = tuple(Decimal(n) for n in STORIES_BY_LEVEL[2])
+    unknown = Planned(kind="story", name=ALL_STORIES, model=SONNET, times=times)
+    [one], [all_] = (estimate([p], [], price).parts for p in (story("1.1"), unknown))
+    assert (all_.likely, all_.high) == (8 * one.likely, 15 * one.high)
+    assert all_.low == pytest.approx(5 * one.low, abs=Decimal("0.001"))
+    assert all_.basis.startswith("5 to 15 stories, probably 8; each by stated prior")
+
+
+def test_a_phase_of_which_a_part_is_there_costs_the_rest() -> None:
+    third = Decimal("0.33")
+    whole = Planned(kind="phase", name="solutioning", model=SONNET)
+    [one], [rest] = (estimate([p], [], price).parts for p in (whole, whole.model_copy(update={"times": (third,) * 3})))
+    assert rest.likely == (cost(PRIORS["solutioning"], price(SONNET)) * third).quantize(Decimal("0.0001"))  # type: ignore[arg-type]
+    assert rest.likely < one.likely
+    assert rest.basis.startswith("the 33% of it that are missing, by stated prior")
 
 
 @given(
