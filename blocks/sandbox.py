@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 from storyloom.domain.errors import SandboxError, SandboxMissing
@@ -22,7 +23,7 @@ from storyloom.domain.ports import CommandResult, Limits, SandboxProbe
 from .bounded_process import run_bounded, shell_arguments
 from .cgroups import make_cgroup, sweep_cgroups
 from .disk import storage_errors
-from .sandbox_chain import HOST, Chain, bind_project, bwrap_arguments, host_arguments, limit_arguments
+from .sandbox_chain import HOST, Chain, bind_project, bind_shared, bwrap_arguments, host_arguments, limit_arguments
 from .toolchain import SYSTEM_PATH, Toolchain, running_toolchain
 
 NOBODY = 65534
@@ -122,8 +123,9 @@ class BubblewrapSandbox:
         *,
         env: Mapping[str, str] | None = None,
         writable: bool = True,
+        shared: Mapping[str, str] | None = None,
     ) -> CommandResult:
-        """Run `command` (a string goes to `bash -c`) with `worktree` as its folder.
+        """Run `command` (a string goes to `bash -c`) with `worktree` as its folder, `shared` folders read-only in it.
 
         Raises:
             SandboxMissing: the canaries do not hold here.
@@ -140,7 +142,8 @@ class BubblewrapSandbox:
             )
             raise SandboxMissing(f"No sandbox works here: {self._known.detail}", remedy=remedy)
         argv = shell_arguments(command)
-        return self._run(argv, Path(worktree).absolute(), limits, env or {}, writable=writable)
+        place = Path(worktree).absolute()
+        return self._run(argv, place, limits, env or {}, writable=writable, shared=shared or {})
 
     def sweep(self) -> list[str]:
         """End what a crashed orchestrator left running, remove its control groups and mount points; say which."""
@@ -161,7 +164,14 @@ class BubblewrapSandbox:
         return done + sweep_cgroups()
 
     def _run(
-        self, argv: Sequence[str], worktree: Path, limits: Limits, env: Mapping[str, str], *, writable: bool
+        self,
+        argv: Sequence[str],
+        worktree: Path,
+        limits: Limits,
+        env: Mapping[str, str],
+        *,
+        writable: bool,
+        shared: Mapping[str, str] = MappingProxyType({}),
     ) -> CommandResult:
         if not worktree.is_dir():
             raise SandboxError(f"{worktree} is not a folder.")
@@ -176,10 +186,12 @@ class BubblewrapSandbox:
         if writable:  # a command before this one may have locked itself out
             worktree.chmod(worktree.stat().st_mode | stat.S_IRWXU)
         bind_project(chain, worktree, writable=writable)
+        mounts = bind_shared(chain, worktree, shared)
         inner = bwrap_arguments(chain, worktree, self._toolchain, limits, env, self._network)
         if len(chain.hidden) > POINTS:
             raise SandboxError(f"More than {POINTS} folders of the toolchain cannot be reached by an ordinary user.")
         with contextlib.ExitStack() as stack:
+            stack.callback(_remove_empty, mounts)
             cgroup = make_cgroup(limits.memory_bytes, limits.processes + 8) if self._use_cgroup else None
             if cgroup is not None:
                 stack.callback(cgroup.remove)
@@ -299,6 +311,12 @@ def _wait_until_gone(pid: int | None) -> None:
                 time.sleep(0.002)
                 continue
         return
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _points_parent() -> str:

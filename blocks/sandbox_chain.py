@@ -63,14 +63,17 @@ class Chain:
     hidden: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
 
-    def bind(self, path: str | Path, *, writable: bool = False) -> None:
-        """Make a host path visible at the same place inside."""
+    def bind(self, path: str | Path, *, at: str | Path = "", writable: bool = False) -> None:
+        """Make a host path visible inside, at the same place or at another."""
         source = str(path)
         if self.uid and self.neutral and not reachable(Path(path), self.uid):
-            point = self.neutral / (str(len(self.hidden)) + ("" if Path(path).is_dir() else ".file"))
-            self.hidden.append((source, str(point)))
-            source = str(point)
-        self.binds += ["--bind" if writable else "--ro-bind", source, str(path)]
+            known = dict(self.hidden)
+            if source not in known:
+                point = self.neutral / (str(len(self.hidden)) + ("" if Path(path).is_dir() else ".file"))
+                self.hidden.append((source, str(point)))
+                known[source] = str(point)
+            source = known[source]
+        self.binds += ["--bind" if writable else "--ro-bind", source, str(at or path)]
 
     def text(self, path: str | Path, content: str) -> None:
         """Make a text appear as a read-only file inside."""
@@ -162,6 +165,24 @@ def bind_project(chain: Chain, worktree: Path, *, writable: bool) -> None:
         _veil(chain, common)
         if (admin / "config.worktree").is_file():
             chain.text(admin / "config.worktree", "")
+
+
+def bind_shared(chain: Chain, worktree: Path, shared: Mapping[str, str]) -> list[Path]:
+    """Show folders of the host where they are and in the worktree, both read-only; the folders made to mount on.
+
+    One is left out where the worktree has something else than a folder of its own in its place.
+    """
+    made = []
+    for name, folder in shared.items():
+        place = worktree / name
+        if os.path.realpath(place) != str(place) or (place.exists() and not place.is_dir()):
+            continue
+        if not place.exists():
+            place.mkdir(parents=True)
+            made.append(place)
+        chain.bind(folder)
+        chain.bind(folder, at=place)
+    return made
 
 
 def _repository_of(worktree: Path) -> tuple[Path, Path] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from storyloom.domain.ports import CommandResult, Limits, SandboxProbe
 
@@ -41,8 +43,9 @@ class UnsandboxedRunner:
         *,
         env: Mapping[str, str] | None = None,
         writable: bool = True,
+        shared: Mapping[str, str] | None = None,
     ) -> CommandResult:
-        """Run `command` (a string goes to `bash -c`) with `worktree` as its folder."""
+        """Run `command` (a string goes to `bash -c`) with `worktree` as its folder, `shared` folders linked into it."""
         argv = shell_arguments(command)
         cgroup = make_cgroup(limits.memory_bytes, limits.processes + 8) if self._use_cgroup else None
         home = tempfile.mkdtemp(prefix="storyloom-home-")
@@ -56,6 +59,7 @@ class UnsandboxedRunner:
         }
         bounds = limit_arguments(limits, grouped=cgroup is not None)
         bounds = [part for part in bounds if not part.startswith("--nproc")]  # it would count all our user's processes
+        links = _link(Path(worktree), shared or {})
         try:
             return run_bounded(
                 ["/bin/sh", "-c", JOIN, "sh", *(cgroup.procs if cgroup else ()), "--", *bounds, *argv],
@@ -67,6 +71,20 @@ class UnsandboxedRunner:
                 sandboxed=False,
             )
         finally:
+            for link in links:
+                link.unlink(missing_ok=True)
             if cgroup is not None:
                 cgroup.remove()
             shutil.rmtree(home, ignore_errors=True)
+
+
+def _link(worktree: Path, shared: Mapping[str, str]) -> list[Path]:
+    """Links to folders, made where the worktree has nothing yet; to be removed before anything is committed."""
+    made = []
+    for name, folder in shared.items():
+        place = worktree / name
+        with contextlib.suppress(FileExistsError, NotADirectoryError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(folder)
+            made.append(place)
+    return made

@@ -14,6 +14,7 @@ from storyloom.blocks.notifier import AppriseNotifier
 from storyloom.blocks.project_config import read_project_config
 from storyloom.blocks.project_files import ProjectFiles
 from storyloom.blocks.sandbox import BubblewrapSandbox
+from storyloom.blocks.set_up import PreparedSandbox
 from storyloom.blocks.shelf import FileShelf
 from storyloom.blocks.spool import Spool
 from storyloom.blocks.unsandboxed import UnsandboxedRunner
@@ -22,7 +23,7 @@ from storyloom.domain.budget import Alert
 from storyloom.domain.errors import ConfigError, InputError
 from storyloom.domain.estimate import Estimate, Past, Planned, estimate
 from storyloom.domain.layered_texts import LayeredTexts
-from storyloom.domain.ports import ProjectRef, Sandbox, Texts
+from storyloom.domain.ports import Limits, ProjectRef, Sandbox, Texts
 from storyloom.domain.prices import bundled_prices
 from storyloom.domain.routing import first_model, routing_policy
 from storyloom.domain.settings import ProjectConfig, Settings
@@ -36,6 +37,9 @@ from .environment import Environment, project_folder, read_environment, spool_fo
 from .lane import ReentrantLock, SharedLease
 from .models import open_door, open_ledger
 from .personas import require_known_personas
+
+SETTING_UP = Limits(memory_bytes=4 << 30, file_bytes=2 << 30, processes=1024, tmp_bytes=2 << 30, disk_bytes=20 << 30)
+"""Bounds of a set-up: it unpacks and compiles."""
 
 
 def compose(
@@ -56,7 +60,7 @@ def compose(
     (state / "repository").write_text(project.repository)
     recorder = Spool(spool_folder(environment.home))
     workspace = GitWorkspace(project.repository, state, settings.integration_branch)
-    sandbox: Sandbox = UnsandboxedRunner() if settings.sandbox == "none" else BubblewrapSandbox()
+    sandbox = _sandbox(config, state)
     release = LocalRelease(state / "releases", workspace, sandbox, config.commands.health)
     lane = ReentrantLock(state / "lane.lock")
     ledger = open_ledger(config, environment, state)
@@ -90,6 +94,18 @@ def compose(
     follow_settings(ports)
     ledger.expire(on_alert)  # what a killed process had reserved counts as spent from now on
     return ports
+
+
+def _sandbox(config: ProjectConfig, state: Path) -> Sandbox:
+    """Where commands run; with a set-up its folders are there, and it alone may have a network."""
+    settings, plain = config.settings, config.settings.sandbox == "none"
+    sandbox: Sandbox = UnsandboxedRunner() if plain else BubblewrapSandbox()
+    if not config.commands.setup.strip():
+        return sandbox
+    setting_up = sandbox if plain or not settings.setup_network else BubblewrapSandbox(network=True)
+    limits = SETTING_UP.model_copy(update={"wall_s": settings.setup_wall_s, "cpu_s": int(settings.setup_wall_s) * 2})
+    network = plain or settings.setup_network
+    return PreparedSandbox(sandbox, setting_up, config.commands, state / "set-ups", limits, network=network)
 
 
 def _texts(repository: str) -> Texts:

@@ -23,7 +23,8 @@ succeed later without anybody changing anything; `remedy` says what to do next.
     ├── BudgetExceeded            a reservation would pass a cap
     │   └── BudgetStopped         a person chose to stop there
     ├── SandboxError              a command cannot be run safely here
-    │   └── SandboxMissing        no sandbox is available and none was waived
+    │   ├── SandboxMissing        no sandbox is available and none was waived
+    │   └── SetUpFailed           commands.setup did not install what the project needs
     ├── GitError                  a git command failed
     │   └── MergeConflict         two changes touch the same lines
     ├── LeaseTaken                another orchestrator works on this project
@@ -176,6 +177,10 @@ class SandboxError(StoryloomError):
 
 class SandboxMissing(SandboxError):
     """No sandbox is available."""
+
+
+class SetUpFailed(SandboxError):
+    """The project's set-up did not succeed."""
 
 
 class GitError(StoryloomError):

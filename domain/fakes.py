@@ -89,6 +89,7 @@ class ScriptedSandbox:
         *,
         env: Mapping[str, str] | None = None,  # noqa: ARG002
         writable: bool = True,  # noqa: ARG002
+        shared: Mapping[str, str] | None = None,  # noqa: ARG002
     ) -> CommandResult:
         """What the function answers."""
         said = command if isinstance(command, str) else " ".join(command)

@@ -104,11 +104,16 @@ class Sandbox(Protocol):
         *,
         env: Mapping[str, str] | None = None,
         writable: bool = True,
+        shared: Mapping[str, str] | None = None,
     ) -> CommandResult:
         """Run `command` (a string goes to `bash -c`) with `worktree` as its folder.
 
+        `shared` are folders of the host, by the path in the worktree at which they are to be seen too, read-only; one
+        that something else stands in the way of is left out.
+
         Raises:
             SandboxMissing: no sandbox works here, and running without one was not chosen.
+            SetUpFailed: the project has a set-up, and it did not succeed.
         """
         ...
 

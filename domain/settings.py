@@ -77,9 +77,11 @@ class Commands(Section):
 
     `test_changed` tests a change alone: `{changed}` in it becomes the changed paths (`jest --findRelatedTests
     {changed}`). It takes the place of `test` on a story's branch, and on the main line as `whole_suite_every` says.
+    `setup` installs what the code needs, into `setup_folders`: once for the same lock and requirement files.
     """
 
     setup: str = ""
+    setup_folders: tuple[Folder, ...] = (".venv", "node_modules")
     test: str = "python -m unittest discover"
     test_changed: str = ""
     health: str = ""
@@ -145,6 +147,8 @@ class Settings(Section):
     fleet: bool = Field(default=False, description="Free the worker while a question waits, and start again after it")
     requested_by: str = Field(default="", description="Who asked for this run; may not approve its gates")
     sandbox: Literal["required", "none"] = "required"
+    setup_network: bool = Field(default=False, description="commands.setup, and nothing else, may reach the network")
+    setup_wall_s: float = Field(default=1800, gt=0, description="Seconds for commands.setup")
     integration_branch: Branch = "storyloom/main"
     deploy: Literal["none", "local"] = "local"
     max_turns: int = Field(default=40, ge=1)

@@ -27,7 +27,7 @@ from ..domain.agent_tools import (
 )
 from ..domain.edit_places import numbered
 from ..domain.edits import apply_edits
-from ..domain.errors import InputError
+from ..domain.errors import InputError, SetUpFailed
 from ..domain.model_calls import ToolCall
 from ..domain.outputs import clip, stable
 from ..domain.ports import FilesIn, Limits, Sandbox
@@ -83,8 +83,8 @@ def apply_tools(calls: Sequence[ToolCall], bench: Bench) -> tuple[ToolOutcome, .
 def _outcome(call: ToolCall, action: Action | Refusal, bench: Bench) -> ToolOutcome:
     try:
         done = _carry_out(action, bench)
-    except InputError as error:
-        done = Done(str(error), ok=False)
+    except (InputError, SetUpFailed) as error:  # it succeeded at the story's start: what the story has changed broke it
+        done = Done(stable(str(error), bench.worktree), ok=False)
     return ToolOutcome(
         call_id=call.id,
         name=call.name,

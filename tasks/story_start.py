@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from ..domain.context import Material, assemble
 from ..domain.developer_prompts import conflict_opening, opening
 from ..domain.model_calls import Message, Value
-from ..domain.ports import ProjectRef
+from ..domain.ports import Limits, ProjectRef
 from ..domain.stories import Story, StoryOutcome
 from .integration import branch_of
 from .personas import persona_of
@@ -57,7 +57,9 @@ def start_story(
     start = Start.model_validate_json(kept)
     if attempt > 1:
         ports.workspace.abandon(story.key, branch_of(story.key))
-    ports.workspace.open(story.key, branch_of(story.key), start.baseline)
+    worktree = ports.workspace.open(story.key, branch_of(story.key), start.baseline)
+    if ports.config.commands.setup.strip() and ports.workspace.head(worktree) == start.baseline:
+        ports.sandbox.run("true", worktree, Limits())  # a set-up that does not succeed must cost no model call
     return start
 
 

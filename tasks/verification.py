@@ -56,7 +56,8 @@ def _key(context: TaskRunContext, parameters: dict[str, Any]) -> str:  # noqa: A
     content = ports.workspace.content(parameters["commit"], without=ours)
     since = parameters["since"] if commands.test_changed.strip() else ""
     part = (commands.test_changed, ports.workspace.content(since, without=ours)) if since else ()
-    return f"tests-{event_key(VERSION, project.repository, content, commands.test, *part)}"
+    setup = (commands.setup, *commands.setup_folders) if commands.setup.strip() else ()
+    return f"tests-{event_key(VERSION, project.repository, content, commands.test, *part, *setup)}"
 
 
 @task(

@@ -10,7 +10,7 @@ from storyloom.deployments.composition import compose, configured
 from storyloom.deployments.environment import Environment, project_folder
 from storyloom.domain.errors import ConfigError
 from storyloom.domain.model_calls import Message, ModelRequest
-from storyloom.domain.ports import ProjectRef
+from storyloom.domain.ports import Limits, ProjectRef
 
 
 @pytest.fixture
@@ -80,3 +80,33 @@ def test_no_secret_is_written_below_the_projects_folder(repository: Path, tmp_pa
     assert written
     assert all(secret.encode() not in p.read_bytes() for p in written)
     assert project_folder(tmp_path / "home", repository).is_dir()
+
+
+def test_a_set_up_runs_before_the_first_command_and_its_folders_are_seen_by_all(repository: Path, tmp_path: Path):
+    (repository / ".bmad").mkdir()
+    config = "commands:\n  setup: mkdir lib; cp a.lock lib/\n  setup_folders: [lib]\nsettings:\n  sandbox: none\n"
+    (repository / ".bmad" / "project-config.yaml").write_text(config)
+    ports = compose(ProjectRef(repository=str(repository)), Environment(home=tmp_path / "home"))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.lock").write_text("locked\n")
+        assert ports.sandbox.run("cat lib/a.lock", str(tmp_path / name), Limits()).output == "locked\n"
+    made = list((project_folder(tmp_path / "home", repository) / "set-ups").glob("*.done"))
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(("setting", "reaches"), [("false", False), ("true", True)])
+def test_only_the_set_up_has_a_network_and_only_when_the_project_says_so(
+    repository: Path, tmp_path: Path, setting: str, reaches: bool
+):
+    from storyloom.blocks.sandbox import BubblewrapSandbox
+    from storyloom.blocks.set_up import PreparedSandbox
+
+    (repository / ".bmad").mkdir()
+    config = f"commands:\n  setup: 'true'\nsettings:\n  setup_network: {setting}\n"
+    (repository / ".bmad" / "project-config.yaml").write_text(config)
+    sandbox = compose(ProjectRef(repository=str(repository)), Environment(home=tmp_path / "home")).sandbox
+    assert isinstance(sandbox, PreparedSandbox)
+    assert isinstance(sandbox._sandbox, BubblewrapSandbox)
+    assert isinstance(sandbox._setting_up, BubblewrapSandbox)
+    assert (sandbox._sandbox._network, sandbox._setting_up._network) == (False, reaches)

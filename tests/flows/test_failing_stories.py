@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from storyloom.domain.errors import ModelBusy, ModelRefused, StorageFull
+from storyloom.domain.errors import ModelBusy, ModelRefused, SetUpFailed, StorageFull
 from storyloom.tasks.ports import use
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
@@ -26,10 +26,10 @@ def story(number, files, after="None"):
 def batch(tmp_path):
     """Runs the implementation phase for some stories; gives the outcomes by key, and the workspace."""
 
-    def run(stories, model, tests=lambda *_: GOOD, files=None, **settings):
+    def run(stories, model, tests=lambda *_: GOOD, files=None, commands=None, **settings):
         from storyloom.flows.implementation import implementation
 
-        config = {"settings": {"max_concurrent_agents": 3, "max_attempts": 1, **settings}}
+        config = {"settings": {"max_concurrent_agents": 3, "max_attempts": 1, **settings}, "commands": commands or {}}
         ports = people.committed_ports(tmp_path, {**people.epics(*stories), **(files or {})}, model, tests, config)
         with use(lambda project: ports):
             report = implementation(ports.project)
@@ -206,3 +206,20 @@ def test_the_person_may_commit_while_a_story_is_tested_and_loses_nothing(batch, 
     workspace.follow("main")
     assert workspace.read(workspace.tip(), "mine.txt") == "mine\n"
     assert (repository / "draft.txt").read_text() == "not committed\n"
+
+
+def test_a_set_up_that_fails_is_nobodys_code_and_costs_no_call(batch):
+    calls = []
+
+    def model(request):
+        calls.append(request)
+        return approved() if request.purpose == "review" else finishing("part1.py", "X = 1\n")
+
+    def tests(command, worktree):
+        raise SetUpFailed("The set-up `npm ci` ended with 1: no such package")
+
+    ends, _ = batch([story(1, "`part1.py`")], model, tests, commands={"setup": "npm ci"})
+    end = ends["1-1-part"]
+    assert (end.status, end.lane.value, end.attempts) == ("waiting", "infrastructure", 0)
+    assert "no such package" in end.reason
+    assert calls == []

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from storyloom.domain.agent_tools import ToolOutcome
-from storyloom.domain.errors import SandboxMissing
+from storyloom.domain.errors import SandboxMissing, SetUpFailed
 from storyloom.domain.fakes import MemoryFiles, ScriptedSandbox
 from storyloom.domain.model_calls import ToolCall
 from storyloom.domain.ports import CommandResult
@@ -212,6 +212,17 @@ def test_a_missing_sandbox_is_not_the_models_fault():
     place = Bench(MemoryFiles(), ScriptedSandbox(none), "/w")
     with pytest.raises(SandboxMissing):
         apply_tools([call("run", command="ls")], place)
+
+
+def test_a_set_up_that_a_change_has_broken_is_shown_to_who_can_mend_it():
+    def broken(command: str, worktree: str) -> CommandResult:
+        raise SetUpFailed("The set-up ended with 1: no such package")
+
+    place = Bench(MemoryFiles(), ScriptedSandbox(broken), "/w")
+    for name, arguments in (("run", {"command": "ls"}), ("run_tests", {})):
+        outcome = one(place, name, **arguments)
+        assert not outcome.ok
+        assert "no such package" in outcome.content
 
 
 def test_calls_are_applied_in_order_and_each_gets_its_answer():
