@@ -136,7 +136,8 @@ def prefect_server(home: Path, port: int = 0, *, keep: bool = False) -> Iterator
     env = {**os.environ, **prefect_settings(home, url), "PREFECT_SERVER_API_HOST": "127.0.0.1"}
     env.update(PREFECT_SERVER_LOGGING_LEVEL="WARNING", PREFECT_UI_API_URL=url, PREFECT_SERVER_UI_API_URL=url)
     env.pop("PREFECT_API_URL", None)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "storyloom.deployments.prefect_app:create_app"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     process = start_child(command, env, log, detached=keep)
     try:
         wait_until(lambda: answers(f"{url}/health"), process, "The Prefect server", log, START_SECONDS)
