@@ -34,6 +34,7 @@ from storyloom.domain.ports import ProjectRef
 from storyloom.domain.prices import bundled_prices
 from storyloom.domain.settings import ProjectConfig, Settings
 
+from .brief import read_brief
 from .doctor import keys, models_of, provider_of
 from .init import repository_root, require_clean
 
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from storyloom.domain.delivery import Delivery
 
 MIN_FREE = 256 << 20
-MAX_BRIEF = 256 * 1024
+OPTIONS = {"llm_budget_usd": "--budget", "max_concurrent_agents": "--lanes", "when_asked": "--when-asked"}
+"""By which option a person gave a setting."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def check(wish: Wish, *, plan_only: bool = False) -> Job:
     config = with_settings(read_project_config(root), wish.settings)
     require_known_personas(root, config)
     until = _phase(wish.until)
-    brief = _brief(wish.brief)
+    brief = read_brief(wish.brief) if wish.brief else ""
     environment = read_environment()
     if not brief and not (root / config.settings.planning_folder / BRIEF).exists():
         known = project_folder(environment.home, root).exists()
@@ -124,7 +126,11 @@ def with_settings(config: ProjectConfig, changes: Mapping[str, object]) -> Proje
     except ValidationError as error:
         problem = error.errors()[0]
         name = ".".join(map(str, problem["loc"]))
-        raise ConfigError(f"{name}: {problem['msg'].lower()} (found {problem['input']!r}).") from None
+        said = problem["msg"].lower().replace("input should be", "it must be")
+        raise ConfigError(
+            f"{OPTIONS.get(name, name)}: {said} (found {problem['input']!r}).",
+            remedy="docs/configuration.md has every setting with an example.",
+        ) from None
     return config.model_copy(update={"settings": settings})
 
 
@@ -235,22 +241,6 @@ def _phase(name: str) -> Phase:
         return Phase(name)
     except ValueError:
         raise InputError(f"There is no phase {name!r}.", remedy=f"Phases: {', '.join(Phase)}.") from None
-
-
-def _brief(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        text = path.read_bytes()[: MAX_BRIEF + 1].decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.", remedy="Give the brief's path with --brief.") from None
-    except (IsADirectoryError, UnicodeDecodeError, PermissionError) as error:
-        raise InputError(f"{path} cannot be read as a text ({type(error).__name__}).") from None
-    if len(text) > MAX_BRIEF:
-        raise InputError(f"{path} is larger than {MAX_BRIEF} bytes.", remedy="A brief is half a page to a few pages.")
-    if not text.strip():
-        raise InputError(f"{path} is empty.", remedy="Write the idea down in a few sentences.")
-    return text
 
 
 def as_json(value: object) -> str:

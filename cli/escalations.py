@@ -181,7 +181,11 @@ def link(
 
 
 @app.command()
-def serve(port: Annotated[int, typer.Option(help="Port on loopback; put a proxy with TLS before it.")] = 4280) -> None:
+def serve(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on loopback; put a proxy with TLS before it.")
+    ] = 4280,
+) -> None:
     """Take answers by signed links, until Ctrl-C. Off unless you start it."""
     from storyloom.deployments.answer_server import serve_answers
 

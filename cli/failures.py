@@ -27,6 +27,8 @@ def run_guarded(app: Callable[..., object], environ: Mapping[str, str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return interrupted()
     except SystemExit as exit_:
+        if isinstance(exit_.__context__, BrokenPipeError):  # whoever read our output has seen enough
+            return OK
         return exit_.code if isinstance(exit_.code, int) else BUG
     except BrokenPipeError:
         return OK
@@ -36,6 +38,8 @@ def run_guarded(app: Callable[..., object], environ: Mapping[str, str]) -> int:
             show()
             return INPUT
         return explain(error, environ)
+    if result == INTERRUPTED:  # the command line library makes an exit code of Ctrl-C
+        return interrupted()
     return result if isinstance(result, int) else OK
 
 

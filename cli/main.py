@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -56,7 +57,9 @@ def deliver(
     ] = False,
     lanes: Annotated[int, typer.Option(help="How many stories at a time; 0: as the project says.")] = 0,
     budget: Annotated[str, typer.Option(help="Cap in US dollars for this project.")] = "",
-    port: Annotated[int, typer.Option(help="Port of the Prefect server that is started; 0: any free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the Prefect server that is started; 0: any free one.")
+    ] = 0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the Prefect server running.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
@@ -83,7 +86,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the Prefect server running.")] = False,
     ask: Annotated[bool, typer.Option("--ask", help="Pause at the open question, answer in the UI.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over even if an unfinished run is there.")] = False,
-    port: Annotated[int, typer.Option(help="Port of the Prefect server; 0: any free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the Prefect server; 0: any free one.")] = 0,
     until: Annotated[str, typer.Option(help=UNTIL)] = "deployment",
     unsandboxed: Annotated[
         bool, typer.Option("--unsandboxed", help="Run generated code unprotected; recorded.")
@@ -108,7 +111,9 @@ def doctor(
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(help="Port of the Prefect server that is started if none is set.")] = 4200,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the Prefect server that is started if none is set.")
+    ] = 4200,
     limit: Annotated[int, typer.Option(help="How many runs at a time.")] = 4,
 ) -> None:
     """Serve all flows, so that they can be started from the Prefect UI."""
@@ -151,4 +156,6 @@ def _add_groups() -> None:
 def main() -> None:
     """Entry point: run the command and leave with its exit code (0, 1 a bug, 2 bad input, 130 Ctrl-C)."""
     _add_groups()
-    sys.exit(run_guarded(app, os.environ))
+    code = run_guarded(app, os.environ)
+    gc.freeze()  # the process ends: to look for garbage among all that Prefect has imported takes seconds
+    sys.exit(code)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .failures import INTERRUPTED
+
 if TYPE_CHECKING:
     from ..rehearsal.server import RehearsalServer
 
@@ -102,11 +104,7 @@ def _run(server: RehearsalServer, command: list[str] | None, ready_file: Path | 
         _require_program(command[0])
     with server:
         announce(server, ready_file, told=not command)
-        if command:
-            code = _outcome(command, _environment(server, keyless))
-        else:
-            wait_until_told()
-            code = 0
+        code = _outcome(command, _environment(server, keyless)) if command else INTERRUPTED if wait_until_told() else 0
         calls = server.calls
         missed = sum(call["entry"] == "rehearsal_miss" for call in calls)
         _say(f"{len(calls)} {'call' if len(calls) == 1 else 'calls'}, {missed} of them missed")

@@ -20,6 +20,7 @@ from storyloom.tasks.questions import mirrored
 
 from .addresses import link_key
 from .environment import project_folder, read_environment
+from .server import require_free
 
 MAX_BODY = 16_384
 HEAD = (
@@ -97,7 +98,13 @@ class Answers(BaseHTTPRequestHandler):
 
 
 def answer_server(port: int) -> ThreadingHTTPServer:
-    """The server, listening on loopback and not yet serving; port 0 picks a free one."""
+    """The server, listening on loopback and not yet serving; port 0 picks a free one.
+
+    Raises:
+        InputError: somebody listens there.
+    """
+    if port:
+        require_free(port)
     handler = type("KeyedAnswers", (Answers,), {"key": link_key(read_environment().home)})
     return ThreadingHTTPServer(("127.0.0.1", port), handler)
 

@@ -46,14 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def wait_until_told() -> None:
-    """Return on SIGTERM, on Ctrl-C, or when the process that started this one has ended."""
-    stop = threading.Event()
+def wait_until_told() -> bool:
+    """Return on SIGTERM, on Ctrl-C, or when the process that started this one has ended; whether it was Ctrl-C."""
+    stop, told = threading.Event(), []
+
+    def end(number: int, _: object) -> None:
+        told.append(number)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     parent = os.getppid()
     while not stop.wait(PARENT_CHECK_S) and os.getppid() == parent:
         pass
+    return told[:1] == [signal.SIGINT]
 
 
 def announce(server: RehearsalServer, ready_file: Path | None, *, told: bool = True) -> None:

@@ -70,6 +70,34 @@ def test_each_kind_of_end_has_its_exit_code(error: BaseException, code: int):
     assert run_guarded(raising(error), {}) == code
 
 
+@pytest.mark.parametrize("ends", [KeyboardInterrupt(), typer.Abort()])
+def test_ctrl_c_says_how_to_go_on_whoever_catches_it(ends: BaseException, capsys: pytest.CaptureFixture[str]):
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    def wait() -> None:
+        raise ends
+
+    assert run_guarded(lambda **how: app([], **how), {}) == INTERRUPTED
+    assert "Run the same command again to go on" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure():
+    program = "from storyloom.cli.main import main; main()"
+    shell = f"{sys.executable} -c '{program}' report list | head -n 1; echo ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[1:] == ["0"], result.stderr
+
+
+def test_a_command_does_not_look_for_garbage_at_its_end(tmp_path: Path):
+    program = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 1000));"
+        "from storyloom.cli.main import main; main()"
+    )
+    result = subprocess.run([sys.executable, "-c", program, "version"], capture_output=True, text=True, check=True)
+    assert result.stdout.split()[-1] == "True"
+
+
 def test_a_bug_leaves_a_log_without_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "logs").mkdir()
     environ = {"STORYLOOM_HOME": str(tmp_path), "SOME_API_KEY": "hunter2-hunter2"}

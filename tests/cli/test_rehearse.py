@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +102,16 @@ def test_a_recorded_command_replays_without_its_provider(talks: Path, tmp_path: 
 
 def test_a_cassette_that_is_not_there_is_a_usage_error(tmp_path: Path):
     assert run("replay", str(tmp_path / "none.jsonl")).exit_code == 2
+
+
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_server_that_is_told_to_stop_ends(talks: Path, sign: signal.Signals, code: int):
+    program = "from storyloom.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "rehearse", "serve", str(talks)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    where = json.loads(process.stdout.readline())
+    process.send_signal(sign)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "0 calls" in said, "Stopped." in said) == (code, True, code == 130)
+    assert where["pid"] == process.pid
