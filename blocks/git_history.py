@@ -77,10 +77,18 @@ def texts_at(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str]:
 
 def texts_of_tree(git: Git, tree: str, paths: Iterable[str]) -> dict[str, str]:
     """Files' texts in a tree, given by its id, by path; what is not there is left out."""
+    return {path: raw.decode(errors="replace") for path, raw in bytes_at(git, tree, paths).items()}
+
+
+def bytes_at(git: Git, tree: str, paths: Iterable[str]) -> dict[str, bytes]:
+    """Files' contents in a tree or at a commit, given by its id, by path; what is not there is left out."""
     asked = [path for path in paths if "\n" not in path and "\0" not in path]
+    if not asked:
+        return {}
     names = "".join(f"{tree}:{path}\n" for path in asked)
     out = git.run("cat-file", "--batch", stdin=names.encode(errors="surrogatepass")).stdout
-    found, at = {}, 0
+    found: dict[str, bytes] = {}
+    at = 0
     for path in asked:
         end = out.index(b"\n", at)
         header, at = out[at:end], end + 1
@@ -89,7 +97,7 @@ def texts_of_tree(git: Git, tree: str, paths: Iterable[str]) -> dict[str, str]:
             continue
         length = int(size[2])
         if size[1] == b"blob":
-            found[path] = out[at : at + length].decode(errors="replace")
+            found[path] = out[at : at + length]
         at += length + 1
     return found
 

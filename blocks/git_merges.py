@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from storyloom.domain.errors import MergeConflict
+from storyloom.domain.kept_bytes import SIGN, keep_bytes
 from storyloom.domain.ports import Merge
 from storyloom.domain.safe_paths import check_path
 
 from .git import Git
 from .git_commits import commit_tree, encoded, message_with_op, modes_at, write_blobs
-from .git_history import texts_of_tree
+from .git_history import bytes_at, texts_of_tree
 
 
 def merged_tree(git: Git, ours: str, theirs: str, where: str) -> str:
@@ -71,11 +72,14 @@ def check_texts(files: Mapping[str, str | None]) -> dict[str, bytes | None]:
 def tree_with(git: Git, base: str, files: Mapping[str, bytes | None], scratch: Path) -> str:
     """A tree (of a tree or a commit) with files written or, for None, deleted; a file that exists keeps its mode.
 
+    A text with replacement signs was read from bytes that are no UTF-8: what of them it did not change stays.
     `scratch` is a folder of the caller's for an index and the texts.
     """
     if not files:
         return git.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{tree}}")
     written = {path: text for path, text in files.items() if text is not None}
+    for path, old in bytes_at(git, base, [path for path, text in written.items() if SIGN.encode() in text]).items():
+        written[path] = keep_bytes(old, written[path].decode())
     blobs, modes = write_blobs(git, written, scratch), modes_at(git, base, written)
     lines = [
         f"{modes[path]} {blobs[path]}\t{path}" if path in blobs else f"0 {'0' * len(base)}\t{path}" for path in files

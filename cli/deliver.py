@@ -145,8 +145,7 @@ def deliver_here(wish: Wish, *, plan_only: bool = False) -> None:
         show_plan(job, as_json=wish.as_json)
         return
     require_sandbox(job)
-    require_free_project(job)
-    with running_server(job.environment, wish.port, keep=wish.keep) as url:
+    with holding(job), running_server(job.environment, wish.port, keep=wish.keep) as url:
         delivery = run_delivery(job, quiet=wish.as_json)
         if wish.as_json:
             print(delivery.model_dump_json(indent=2))
@@ -179,16 +178,13 @@ def require_sandbox(job: Job) -> None:
         )
 
 
-def require_free_project(job: Job) -> None:
-    """Refuse at once when another process works on this project.
+def holding(job: Job) -> contextlib.AbstractContextManager[None]:
+    """The project's lease for the time of the block, from before a server is started.
 
     Raises:
-        LeaseTaken: naming that process.
+        LeaseTaken: another process works on this project; it is named.
     """
-    folder = project_folder(job.environment.home, job.project.repository) / "lease"
-    if folder.is_dir():
-        with SharedLease(folder).held():
-            return
+    return SharedLease(project_folder(job.environment.home, job.project.repository) / "lease").held()
 
 
 @contextlib.contextmanager

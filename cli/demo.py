@@ -18,7 +18,7 @@ from storyloom.deployments.server import start_child, stop_child, wait_until
 from storyloom.domain.errors import InputError
 
 from .console import console as make_console
-from .deliver import Wish, check, require_free_project, require_sandbox, run_delivery, running_server
+from .deliver import Wish, check, holding, require_sandbox, run_delivery, running_server
 from .summary import show_delivery
 
 SAMPLE = "shelf"
@@ -67,8 +67,7 @@ def run_demo(
         wish = Wish(repository, repository / "brief.md", until, settings, port, keep)
         job = check(wish)
         require_sandbox(job)
-        require_free_project(job)
-        with running_server(job.environment, port, keep=keep) as url:
+        with holding(job), running_server(job.environment, port, keep=keep) as url:
             console.print(f"Prefect UI: {url.removesuffix('/api')}")
             started = time.monotonic()
             delivery = run_delivery(job)

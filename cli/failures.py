@@ -6,11 +6,16 @@ no traceback), 3 the work stopped and can go on later, 130 Ctrl-C (the state res
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
 import platform
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 import typer
 
@@ -41,6 +46,16 @@ def run_guarded(app: Callable[..., object], environ: Mapping[str, str]) -> int:
     if result == INTERRUPTED:  # the command line library makes an exit code of Ctrl-C
         return interrupted()
     return result if isinstance(result, int) else OK
+
+
+def leave(code: int) -> NoReturn:
+    """End the process as Python does, but for its last look for garbage: among all of Prefect that takes seconds."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # whoever read it may be gone
+            stream.flush()
+    os._exit(code)
 
 
 def interrupted() -> int:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .failures import run_guarded
+from .failures import leave, run_guarded
 
 app = typer.Typer(
     name="storyloom",
@@ -156,6 +154,4 @@ def _add_groups() -> None:
 def main() -> None:
     """Entry point: run the command and leave with its exit code (0, 1 a bug, 2 bad input, 130 Ctrl-C)."""
     _add_groups()
-    code = run_guarded(app, os.environ)
-    gc.freeze()  # the process ends: to look for garbage among all that Prefect has imported takes seconds
-    sys.exit(code)
+    leave(run_guarded(app, os.environ))

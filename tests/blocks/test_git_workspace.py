@@ -506,3 +506,20 @@ def test_many_texts_come_as_one_at_a_time_would(workspace: GitWorkspace, reposit
     paths = ["app.py", "gone.py", "README.md", "a\nb"]
     assert workspace.texts(commit, paths) == {path: workspace.read(commit, path) for path in ("app.py", "README.md")}
     assert workspace.texts(commit, []) == {}
+
+
+def test_a_file_that_is_not_utf_8_keeps_its_bytes_where_it_is_not_changed(
+    workspace: GitWorkspace, repository: Path
+) -> None:
+    old = "# café\r\nstatus: backlog  # jusqu'à mardi\r\nfin: ü".encode("latin-1")
+    (repository / "board.yaml").write_bytes(old)
+    git(repository, "add", "board.yaml")
+    git(repository, "commit", "-q", "-m", "board")
+    text = workspace.read(workspace.tip(), "board.yaml")
+    if text is None:  # the main line began before
+        workspace.follow("main")
+        text = workspace.read(workspace.tip(), "board.yaml")
+    assert text is not None
+    workspace.commit_files({"board.yaml": text.replace("backlog", "done")}, "move", "op-1")
+    written = (Path(workspace.integration()) / "board.yaml").read_bytes()
+    assert written == old.replace(b"backlog", b"done")

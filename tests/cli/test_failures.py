@@ -89,13 +89,18 @@ def test_a_reader_that_has_seen_enough_is_no_failure():
     assert result.stdout.splitlines()[1:] == ["0"], result.stderr
 
 
-def test_a_command_does_not_look_for_garbage_at_its_end(tmp_path: Path):
-    program = (
-        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 1000));"
-        "from storyloom.cli.main import main; main()"
-    )
-    result = subprocess.run([sys.executable, "-c", program, "version"], capture_output=True, text=True, check=True)
-    assert result.stdout.split()[-1] == "True"
+def test_the_process_ends_in_order_and_without_a_last_look_for_garbage():
+    program = """
+import atexit, gc, threading, time
+from storyloom.cli.failures import leave
+atexit.register(print, "at exit")
+threading.Thread(target=lambda: (time.sleep(0.3), print("thread"))).start()
+gc.callbacks.append(lambda phase, _: print("garbage"))
+print("end", end=" ")
+leave(7)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (7, "end thread\nat exit\n", "")
 
 
 def test_a_bug_leaves_a_log_without_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -191,6 +196,48 @@ def test_without_a_sandbox_nothing_is_started_and_both_ways_on_are_named(
     with pytest.raises(SandboxMissing, match=r"Install bubblewrap\. Or choose --unsandboxed"):
         deliver_here(Wish(project=repository, brief=repository / "brief.md"))
     assert not (tmp_path / "home").exists()
+
+
+def test_a_second_delivery_is_refused_before_a_server_is_started(repository: Path, tmp_path: Path):
+    from storyloom.blocks.lease import Lease
+    from storyloom.deployments.environment import project_folder
+
+    home = tmp_path / "home"
+    (repository / "brief.md").write_text("An idea.")
+    keys = {"STORYLOOM_HOME": str(home), "ANTHROPIC_API_KEY": "x", "OPENAI_API_KEY": "x"}
+    with Lease(project_folder(home, repository) / "lease"):
+        result = storyloom("deliver", "--brief", "brief.md", "--unsandboxed", cwd=repository, **keys)
+    check_refusal(result, f"process {os.getpid()} on ", "Wait until it has ended, or end it")
+    assert not (home / "prefect").exists()
+    assert not (home / "logs").exists()
+
+
+def test_a_delivery_holds_its_project_from_before_the_server_is_started(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import contextlib
+
+    from storyloom.blocks.lease import Lease
+    from storyloom.cli import deliver
+    from storyloom.deployments.environment import project_folder
+
+    for name, value in {"STORYLOOM_HOME": str(tmp_path), "ANTHROPIC_API_KEY": "x", "OPENAI_API_KEY": "x"}.items():
+        monkeypatch.setenv(name, value)
+    (repository / "brief.md").write_text("An idea.")
+
+    @contextlib.contextmanager
+    def server(*_: object, **__: object):
+        with pytest.raises(LeaseTaken, match=f"process {os.getpid()}"):
+            Lease(project_folder(tmp_path, repository) / "lease").take()
+        raise InputError("far enough")
+        yield
+
+    monkeypatch.setattr(deliver, "running_server", server)
+    wish = deliver.Wish(project=repository, brief=repository / "brief.md", settings={"sandbox": "none"})
+    with pytest.raises(InputError, match="far enough"):
+        deliver.deliver_here(wish)
+    with Lease(project_folder(tmp_path, repository) / "lease"):
+        pass
 
 
 def test_without_git_the_remedy_is_to_install_it(repository: Path, tmp_path: Path):
