@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from storyloom.domain.errors import ModelBroken, ModelError, ModelRefused, Model
 from storyloom.domain.failures import may_be_billed, sorted_failure
 from storyloom.domain.model_calls import ModelRequest
 from storyloom.domain.redaction import Redactor
+from storyloom.domain.unicode_repair import whole
 from storyloom.domain.wire import Abilities, Abort, Endpoint, RawReply, part, provider_of
 
 # Before the import: without these it fetches prices and headers over the network and loads a `.env` file's keys.
@@ -64,7 +66,7 @@ class LitellmRoute:
             raise ModelRefused(f"{name} takes no tools.", remedy="Name another model for this persona.")
         if abilities.schema_native is None and request.schema_ is not None:
             abilities = abilities.model_copy(update={"schema_native": bool(litellm.supports_response_schema(name))})
-        began, first, stream = time.monotonic(), list[float](), None
+        began, first, refusal, stream = time.monotonic(), list[float](), list[str](), None
         try:
             stream = litellm.completion(
                 **wire_openai.body(request, name, abilities),
@@ -75,9 +77,12 @@ class LitellmRoute:
                 num_retries=0,
                 drop_params=True,
             )
+            _overhear(stream, refusal)
             reply = wire_openai.read_stream(_watched(stream, abort, first, began), "litellm")
             if getattr(stream, "received_finish_reason", reply.stop_reason) is None:
                 raise ModelBroken("The answer's stream ended before the answer did.")  # litellm invents a "stop"
+            if refusal:
+                reply = reply.model_copy(update={"refusal": whole("".join(refusal)), "stop_reason": "refusal"})
             if not any(part(chunk, "usage") for chunk in getattr(stream, "chunks", None) or [reply]):
                 said = "The provider's answer has no token counts; litellm made up some of its own."
                 reply = reply.model_copy(update={"usage": None, "problem": said})
@@ -121,6 +126,48 @@ def _watched(stream: Any, abort: Abort, first: list[float], began: float) -> Ite
         if abort.aborted:
             raise ModelTimeout
         yield chunk
+
+
+class _Overheard:
+    """A stream of chunks that hears words of refusal, which litellm leaves out of its own."""
+
+    def __init__(self, inner: Any, refusal: list[str]) -> None:
+        self._inner, self._each, self._refusal = inner, iter(inner), refusal
+
+    def __iter__(self) -> _Overheard:
+        return self
+
+    def __next__(self) -> Any:
+        chunk = next(self._each)
+        if said := _refusal_in(chunk):
+            self._refusal.append(said)
+        return chunk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def _overhear(stream: Any, refusal: list[str]) -> None:
+    """Listen to what the provider sends, be it a client library's chunks or lines of text that litellm reads."""
+    inner: Any = getattr(stream, "completion_stream", None)
+    if getattr(inner, "response_iterator", None) is not None:
+        inner.response_iterator = _Overheard(inner.response_iterator, refusal)
+    elif hasattr(inner, "__iter__") and not isinstance(inner, str | bytes | list | tuple):
+        stream.completion_stream = _Overheard(inner, refusal)
+
+
+def _refusal_in(chunk: Any) -> str:
+    if isinstance(chunk, str | bytes):
+        line = chunk.decode("utf-8", "replace") if isinstance(chunk, bytes) else chunk
+        if '"refusal"' not in line:
+            return ""
+        try:
+            chunk = json.loads(line[line.index("{") :])
+        except ValueError:
+            return ""
+    choices = part(chunk, "choices")
+    said = part(choices[0], "delta", "refusal") if isinstance(choices, list) and choices else None
+    return said if isinstance(said, str) else ""
 
 
 class _Closing:

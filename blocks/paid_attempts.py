@@ -218,18 +218,42 @@ class PaidAttempts:
                 }
             )
         )
+        return self._cleaned(failure)
+
+    def _cleaned(self, failure: ModelError) -> ModelError:
+        """The failure without secrets of any provider: its route knows its own key alone."""
+        failure.args = (self._redact(failure.message), *failure.args[1:])
+        failure.raw = self._redact(failure.raw)
+        if isinstance(failure, ModelRefused):
+            failure.words = self._redact(failure.words)
         return failure
+
+    def _without_secrets(self, raw: RawReply) -> RawReply:
+        """An answer in which no known secret stands, for it will be in files, commits and prompts."""
+        known = self._redact.known
+        calls = tuple(
+            call.model_copy(
+                update={
+                    "name": known(call.name),
+                    "id": known(call.id),
+                    "arguments": self._redact.known_in(call.arguments),
+                }
+            )
+            for call in raw.tool_calls
+        )
+        texts = {"content": known(raw.content), "refusal": known(raw.refusal), "problem": known(raw.problem)}
+        return raw.model_copy(update={**texts, "tool_calls": calls})
 
     def _answered(
         self, call: Call, attempt: Attempt, question: ModelRequest, raw: RawReply, price: Price | None
     ) -> ModelReply:
-        content = self._redact.known(raw.content)
-        parsed, failure = judge(raw.model_copy(update={"content": content}), question, misfits)
         usage = raw.usage or estimated_usage(question, raw.content + str(raw.tool_calls))
+        raw = self._without_secrets(raw)
+        parsed, failure = judge(raw, question, misfits)
         paid = cost(usage, price) if price else None
         call.add(usage, paid)
         reply = ModelReply(
-            content=content,
+            content=raw.content,
             tool_calls=raw.tool_calls,
             parsed=parsed,
             usage=call.usage or usage,
@@ -259,7 +283,8 @@ class PaidAttempts:
             )
         )
         if failure:
-            raise failure
+            failure.raw = raw.model_dump_json()
+            raise self._cleaned(failure)
         self._in_order.add(call.key)
         return reply
 

@@ -121,6 +121,8 @@ class ModelTimeout(ModelError):
 class ModelRefused(ModelError):
     """The model or its provider declined the request."""
 
+    words: str = ""  # the model's own, secrets taken out; "" when the provider declined
+
 
 class ModelTooLong(ModelError):
     """The conversation does not fit the model's context window."""

@@ -22,9 +22,11 @@ def judge(raw: RawReply, request: ModelRequest, misfits: Misfits) -> tuple[Any, 
     """
     if raw.stop_reason == "refusal":
         said = raw.refusal or raw.content
-        return None, ModelRefused(
+        refused = ModelRefused(
             f"{raw.model or request.model} declined: {said[:300]}", remedy="Change the request, or ask another model."
         )
+        refused.words = said
+        return None, refused
     if raw.stop_reason == "length":
         error = ModelTruncated(
             f"The answer of {raw.model or request.model} ended at its limit of {request.max_output_tokens} tokens.",

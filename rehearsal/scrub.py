@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from ..domain.redaction import forms_of
+
 SECRET = "<secret>"  # noqa: S105 - it stands where a secret was
 SHAPES = re.compile(
     r"""(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{8,}  # OpenAI, Anthropic (sk-ant-…) and those that copied them
@@ -37,8 +39,8 @@ class Scrubber:
         self.learn(known)
 
     def learn(self, values: Iterable[str]) -> None:
-        """Treat these values as secrets from now on; shorter than six characters they are words, not secrets."""
-        named = self._named | {value for value in values if len(value) >= 6}
+        """Treat these values, encoded ones too, as secrets from now on; below six characters they are words."""
+        named = self._named | {form for value in values if len(value) >= 6 for form in forms_of(value)}
         if named != self._named:
             self._known = re.compile("|".join(map(re.escape, sorted(named, key=len, reverse=True))))
             self._named = frozenset(named)

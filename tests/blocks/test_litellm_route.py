@@ -61,6 +61,18 @@ def test_no_stream_is_left_to_the_garbage_collector(server: RehearsalServer) -> 
         gc.enable()
 
 
+@pytest.mark.parametrize("model", [*MODELS, "mistral/mistral-large-latest", "deepseek/deepseek-chat"])
+def test_the_words_of_a_refusal_are_kept(server: RehearsalServer, model: str) -> None:
+    server.fault("refusal", times=0)
+    ends = {"anthropic": server.anthropic_base, **dict.fromkeys(("openai", "mistral", "deepseek"), server.openai_base)}
+    key = SecretStr("sk-litellm-0123456789abcdef")
+    here = LitellmRoute({name: Endpoint(api_key=key, base_url=url) for name, url in ends.items()})
+    request = ModelRequest(persona="p", model=model, system="S", messages=(Message(role="user", content="x"),))
+    reply = here.send(request, model, deadline_s=30, abilities=Abilities(), abort=Aborting())
+    assert reply.stop_reason == "refusal"
+    assert "I can't help with that." in (reply.refusal, reply.content)
+
+
 def test_a_model_that_takes_no_tools_is_refused_before_they_are_dropped(server: RehearsalServer) -> None:
     tool = ToolSpec(name="run", description="Run.", parameters={"type": "object", "properties": {}})
     with pytest.raises(ModelRefused, match="takes no tools"):

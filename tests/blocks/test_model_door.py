@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from storyloom.domain.budget import Alert, Cap, Scope
 from storyloom.domain.model_calls import CallTags, Message, ModelRequest, Usage
 from storyloom.domain.prices import bundled_prices
 from storyloom.domain.rate_limit import RateLimit
-from storyloom.domain.redaction import Redactor
+from storyloom.domain.redaction import MASK, Redactor, forms_of
 from storyloom.domain.routing import RoutingPolicy
 from storyloom.domain.wire import Abilities, Abort, Endpoint, RawReply
 from storyloom.rehearsal.conversation import Conversation
@@ -351,6 +352,38 @@ def test_a_known_secret_in_an_answer_is_kept_nowhere(world: Callable[..., World]
     assert secret not in kept
     assert "raw [redacted]" in kept
     assert secret not in repr(here.events)
+
+
+def test_a_known_secret_is_taken_out_of_tool_calls_refusals_and_what_is_raised(
+    world: Callable[..., World], tmp_path: Path
+) -> None:
+    secret = "correct/horse+battery"
+    hidden = base64.b64encode(f"x {secret} y".encode()).decode()
+    calls = [
+        {
+            "id": secret,
+            "name": "write_file",
+            "arguments": {"path": "a.py", "content": [f"# {secret}", hidden], secret: 1},
+        }
+    ]
+    usage = Usage(input=1, output=1)
+    tools = RawReply.model_validate({"tool_calls": calls, "stop_reason": "tool_calls", "usage": usage})
+    refusal = RawReply(refusal=f"Not with {secret}.", stop_reason="refusal", usage=usage)
+    here = world(
+        routes={"*": Scripted(tools, refusal, errors.ModelRefused(f"no: {secret}"))}, redact=Redactor([secret])
+    )
+    [call] = here.door.complete(ask()).tool_calls
+    assert call.id == MASK
+    assert call.arguments["content"][0] == f"# {MASK}"  # type: ignore[index]
+    assert MASK in call.arguments
+    with pytest.raises(errors.ModelRefused, match=r"declined: Not with \[redacted\]\.") as refused:
+        here.door.complete(ask(sample=1))
+    assert refused.value.words == f"Not with {MASK}."
+    assert f"Not with {MASK}." in refused.value.raw
+    with pytest.raises(errors.ModelRefused, match=r"no: \[redacted\]"):
+        here.door.complete(ask(sample=2))
+    kept = "".join(path.read_text("utf-8") for path in tmp_path.rglob("*.jsonl"))
+    assert [form for form in forms_of(secret) if form in kept] == []
 
 
 def test_a_request_never_asks_for_more_than_the_model_can_give(world: Callable[..., World]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import string
 
 import pytest
@@ -62,6 +63,24 @@ def test_the_shapes_of_keys_are_known(secret: str) -> None:
 )
 def test_headers_and_urls_lose_their_credentials(text: str, cleaned: str) -> None:
     assert Redactor()(text) == cleaned
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters='"\\'), min_size=8, max_size=60), st.binary(max_size=7))
+def test_a_known_secret_is_found_inside_base64_wherever_it_begins(secret: str, before: bytes) -> None:
+    text = base64.b64encode(before + secret.encode() + b" and more").decode()
+    cleaned = Redactor([secret]).known(text)
+    assert MASK in cleaned
+    assert len(cleaned.replace(MASK, "")) <= len(base64.b64encode(before + b" and more")) + 6
+    assert MASK in Redactor([secret]).known(text.replace("+", "-").replace("/", "_"))
+
+
+def test_a_known_secret_is_found_in_an_address_and_anywhere_in_a_json_value() -> None:
+    redact = Redactor(["user:hunter/22+x"])
+    assert (
+        redact.known("http://h/?key=user%3Ahunter%2F22%2Bx&b=user%3Ahunter/22%2Bx") == f"http://h/?key={MASK}&b={MASK}"
+    )
+    value = {"a user:hunter/22+x": [1, None, {"b": "user:hunter/22+x!"}], "c": 1.5}
+    assert redact.known_in(value) == {f"a {MASK}": [1, None, {"b": f"{MASK}!"}], "c": 1.5}
 
 
 @pytest.mark.parametrize(
