@@ -30,7 +30,10 @@ WEIGHTS = {"clarity": 0.2, "sufficiency": 0.35, "certainty": 0.45}
 CAP_ABOVE_WEAKEST = 0.25
 DISAGREED = 0.6
 AGREED = 0.05
-SAME_QUESTION = 0.8
+SMALL_WORDS = frozenset(("a", "an", "the", "i", "we", "you", "please"))
+"""What may come and go while a question stays the same."""
+
+AROUND_WORDS = "?!.,;:…'\"`()[]{}«»“”‘’*_"
 MIN_QUOTE = 12
 MAX_DOCUMENT = 20_000
 MAX_FACTS = 40
@@ -84,7 +87,7 @@ class Decision(Value):
 
 
 def fact_id(question: str) -> str:
-    """A fact's short name; the same for the same question however it is spaced or capitalised."""
+    """A fact's short name; the same for the same question."""
     words = " ".join(_words(question)) or question
     slug = re.sub(r"[^a-z0-9]+", "-", words)[:40].strip("-")
     return f"{slug or 'fact'}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
@@ -105,11 +108,15 @@ def learned(question: Question, answer: Answer, at: str) -> Fact | None:
 
 
 def known_fact(question: Question, facts: Sequence[Fact]) -> Fact | None:
-    """The fact that answers a question: asked in nearly the same words, and its answer is still a choice."""
-    best = max(facts, key=lambda fact: _likeness(question.question, fact.question), default=None)
-    if best is None or best.removed or _likeness(question.question, best.question) < SAME_QUESTION:
-        return None
-    return None if refuse(question, best.answer) else best
+    """The newest fact that answers a question: asked in the same words in the same order, its answer still a choice.
+
+    Letter case, punctuation around words and small words do not count; any other word, number or sign may turn the
+    meaning round, so what is merely alike is left to the model, which reads the facts, too.
+    """
+    words = _words(question.question)
+    same = [fact for fact in facts if words and not fact.removed and _words(fact.question) == words]
+    best = max(same, key=lambda fact: fact.at, default=None)
+    return None if best is None or refuse(question, best.answer) else best
 
 
 def confidence_of(factors: Factors) -> float:
@@ -272,13 +279,9 @@ def _same(one: str, other: str) -> bool:
     return " ".join(one.split()).casefold().rstrip(".") == " ".join(other.split()).casefold().rstrip(".")
 
 
-def _likeness(one: str, other: str) -> float:
-    a, b = set(_words(one)), set(_words(other))
-    return len(a & b) / len(a | b) if a | b else 0.0
-
-
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
+    bare = (word.strip(AROUND_WORDS) for word in text.casefold().split())
+    return [word for word in bare if word and word not in SMALL_WORDS]
 
 
 def _line(text: str) -> str:

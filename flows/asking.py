@@ -15,8 +15,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import httpx
-from prefect import pause_flow_run
 from prefect.input import RunInput
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
@@ -30,6 +28,8 @@ from ..tasks.notify import tell
 from ..tasks.ports import Ports, ports_for
 from ..tasks.questions import keep_answer, kept_answer, mirror_open, mirrored, supersede
 from .forms import WOKEN, form
+from .left_forms import left_forms
+from .pausing import pause
 from .suspending import frees_worker
 from .waking import wake
 
@@ -83,13 +83,14 @@ def settle(project: ProjectRef, question: Question, *, subject: Subject | None =
 def escalate(ports: Ports, question: Question) -> Escalation:
     """The question as an escalation of this flow run, mirrored for everybody who looks, and its people told.
 
-    One that is open since an earlier run keeps its beginning and its deadline; a deadline that has passed meanwhile
-    takes the default.
+    One that is open since an earlier run keeps its beginning and its deadline. What somebody gave in a form of that run
+    counts, though its process died before reading it; a deadline that has passed meanwhile takes the default.
     """
     supersede(ports, question)
     before = mirrored(ports, question.id)
     now = datetime.now(UTC)
     if before is not None and before.status == "pending":
+        take_in_left(ports, before)
         time_is_up_if_due(ports, before)
         before = mirrored(ports, question.id) or before
     if before is not None and before.status == "answered":
@@ -149,6 +150,12 @@ def take_in(ports: Ports, escalation: Escalation, given: RunInput) -> str:
     return ruling.reason if ruling.verdict != "holds" else ""
 
 
+def take_in_left(ports: Ports, escalation: Escalation) -> None:
+    """Submit what was given in forms of this question, though the process that showed them may never have read it."""
+    for given in left_forms(escalation):
+        take_in(ports, escalation, given)
+
+
 def time_is_up_if_due(ports: Ports, escalation: Escalation) -> bool:
     """End the question when its deadline has passed; whether it had."""
     if datetime.now(UTC) < datetime.fromisoformat(escalation.deadline):
@@ -166,18 +173,9 @@ def _pause(ports: Ports, escalation: Escalation, complaint: str, key: str) -> Ru
         target=_watch, args=(ports, escalation, run_id, answered), name=f"watch {escalation.id}", daemon=True
     )
     watcher.start()
+    timeout_s = int(max(left, timedelta()).total_seconds() + PATIENCE.total_seconds())
     try:
-        while True:
-            try:
-                return pause_flow_run(
-                    wait_for_input=form(escalation, complaint),
-                    timeout=int(max(left, timedelta()).total_seconds() + PATIENCE.total_seconds()),
-                    poll_interval=POLL_SECONDS,
-                    key=key,
-                )
-            except httpx.TransportError:  # the server is away, being restarted perhaps: the run is still paused there
-                get_run_logger().warning("The Prefect server does not answer; the question goes on waiting.")
-                time.sleep(POLL_SECONDS)
+        return pause(form(escalation, complaint), key=key, timeout_s=timeout_s, poll_s=POLL_SECONDS)
     finally:
         answered.set()
 

@@ -45,7 +45,7 @@ def wake_for(ports: Ports, escalation: Escalation) -> Woken:
     if not escalation.flow_run:
         return "kept"
     try:
-        chain = _chain(UUID(escalation.flow_run))
+        chain = runs_above(UUID(escalation.flow_run))
     except httpx.HTTPError:
         return "unreached"
     for run in chain:
@@ -58,7 +58,7 @@ def wake_for(ports: Ports, escalation: Escalation) -> Woken:
     return "goes on" if resumed or (asked is not None and not asked.is_final()) else "kept"
 
 
-def _chain(run_id: UUID) -> list[FlowRun]:
+def runs_above(run_id: UUID) -> list[FlowRun]:
     """The run and those above it, the top run last; those that the server does not know any more are left out."""
     found: list[FlowRun] = []
     with get_client(sync_client=True) as client:

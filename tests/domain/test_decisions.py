@@ -113,6 +113,39 @@ def test_a_persons_answer_is_found_again_for_the_same_question_elsewhere():
     assert fact_id(again.question) == fact.id
 
 
+@pytest.mark.parametrize(
+    "spoken", ["Which alphabet?", " which\n alphabet ", "Please: which **alphabet**", "WHICH the alphabet"]
+)
+def test_a_fact_is_found_however_its_question_is_spaced_and_capitalised(spoken):
+    fact = Fact(id="f", question="Which alphabet?", answer="hex")
+    found = known_fact(ASKED.model_copy(update={"question": spoken}), [fact])
+    assert found == fact
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("Should orders be stored before payments are?", "Should payments be stored before orders are?"),
+        ("May the old logs of the service be deleted now?", "May the old logs of the service not be deleted now?"),
+        (
+            "Which cache do the sessions of story 3 keep their values in?",
+            "Which cache do the sessions of story 4 keep?",
+        ),
+        ("Is the parser to be in C++?", "Is the parser to be in C?"),
+        ("Does the limit stay < 5?", "Does the limit stay > 5?"),
+        ("?!", "…"),
+    ],
+)
+def test_a_fact_answers_no_question_whose_words_merely_look_alike(before, now):
+    fact = Fact(id="f", question=before, answer="hex")
+    assert known_fact(ASKED.model_copy(update={"question": now}), [fact]) is None
+
+
+def test_of_two_facts_about_one_question_the_newer_one_holds():
+    old, new = (Fact(id=i, question="Which alphabet?", answer=i, at=at) for i, at in (("hex", "1"), ("base58", "2")))
+    assert known_fact(ASKED, [new, old]) == known_fact(ASKED, [old, new]) == new
+
+
 def test_a_fact_does_not_answer_another_question_or_one_that_no_longer_offers_it():
     fact = Fact(id="f", question="Which alphabet?", answer="hex")
     assert known_fact(ASKED.model_copy(update={"question": "Which database?"}), [fact]) is None
