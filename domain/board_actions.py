@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from .board_lines import lay_out
+from .board_lines import lay_out, span_of
 from .errors import DocumentError
 from .keys import slug
 from .statuses import OPEN, Kind, judge_move, read_status
@@ -77,7 +77,7 @@ def read_action_items(text: str, path: str = "sprint-status.yaml") -> tuple[tupl
                 words.get("id", ""),
                 words.get("ref", ""),
                 line,
-                (status.start_mark.index, status.end_mark.index) if isinstance(status, yaml.ScalarNode) else (0, 0),
+                span_of(text, status) if isinstance(status, yaml.ScalarNode) else (0, 0),
             )
         )
     return tuple(items), tuple(notes)
@@ -146,5 +146,6 @@ def set_action_status(text: str, item: ActionItem, status: str, *, repair: bool 
     """
     move = judge_move(Kind.ACTION, item.status, status, repair=repair)
     if move.name == "ILLEGAL" or item.span == (0, 0):
-        raise DocumentError(f"`{status}` cannot be set here", line=item.line, remedy="Use open, in-progress or done.")
+        remedy = "Use open, in-progress or done." if item.span != (0, 0) else "Write one plain word after `status:`."
+        raise DocumentError(f"`{status}` cannot be set here", line=item.line, remedy=remedy)
     return text if move.name in ("REFUSED", "SAME") else text[: item.span[0]] + status + text[item.span[1] :]

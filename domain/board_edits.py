@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .board_lines import Board, Entry, lay_out
+from .board_lines import UNREAD, Board, Entry, lay_out
 from .board_reading import read_board
 from .errors import DocumentError
 from .keys import epic_key
@@ -58,6 +58,10 @@ def _only(board: Board, key: str) -> Entry:
     if board.shape == "epics":
         remedy = "Convert it with import_epics_list first."
         raise DocumentError("is an `epics:` list and cannot be edited", path=board.path, line=1, remedy=remedy)
+    unread = [note for note in board.notes if UNREAD in note.message and key in note.message]
+    if not rows and unread:
+        remedy = "Write `key: status` on the line."
+        raise DocumentError(unread[0].message, path=board.path, line=unread[0].line, remedy=remedy)
     if not rows:
         remedy = "Run sprint planning, which adds the stories that are planned."
         raise DocumentError(f"has no row `{key}`", path=board.path, remedy=remedy)
@@ -65,7 +69,7 @@ def _only(board: Board, key: str) -> Entry:
         lines = " and ".join(str(row.line) for row in rows)
         raise DocumentError(f"`{key}` stands on lines {lines}", path=board.path, line=rows[1].line, remedy="Keep one.")
     if rows[0].span == (0, 0):
-        remedy = "Write a status after the colon."
+        remedy = "Write one plain status after the colon."
         raise DocumentError(f"`{key}` has no status to change", path=board.path, line=rows[0].line, remedy=remedy)
     return rows[0]
 
@@ -97,7 +101,8 @@ def settle_epics(text: str, *, stamp: str = "", path: str = "sprint-status.yaml"
 
 def touch(text: str, stamp: str) -> str:
     """The board with `last_updated` set, in the metadata comment too; added below `generated` if it was missing."""
-    layout = lay_out(text)
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    layout = lay_out(text.removeprefix(mark))
     lines = list(layout.lines)
     for number, line in enumerate(lines[: layout.header]):
         if line.startswith("# last_updated:"):
@@ -107,6 +112,7 @@ def touch(text: str, stamp: str) -> str:
         comment = lines[at].partition(" #")[2].rstrip("\r\n")
         lines[at] = f"last_updated: {stamp}" + (f" #{comment}" if comment else "") + layout.newline
     else:
-        at = layout.top.get("generated", (layout.header or 0) - 1) + 1
+        above = layout.header or 0
+        at = min(layout.top.get("generated", above - 1) + 1, above)
         lines.insert(at, f"last_updated: {stamp}{layout.newline}")
-    return "".join(lines)
+    return mark + "".join(lines)

@@ -18,6 +18,7 @@ from .statuses import Kind, read_status
 from .workflow_tree import Note
 
 SECTION = "development_status"
+UNREAD = "the line is kept and not read"
 
 _TOP = re.compile(r"""(?P<quote>["']?)(?P<key>[A-Za-z_][\w.-]*)(?P=quote)[ ]*:(?:[ \t]+(?P<rest>.*))?\s*""")
 _ROW = re.compile(
@@ -169,9 +170,7 @@ def _rows(layout: Layout, path: str) -> tuple[list[Entry] | None, list[Note]]:
         found = _PLAIN_ROW.fullmatch(line) or _ROW.fullmatch(line)
         if found is None or (indent is not None and found["indent"] != indent):
             why = _why_not(line, indent)
-            notes.append(
-                Note(path, number + 1, f"{why}; the line is kept and not read: {line.strip()[:60]!r}", "error")
-            )
+            notes.append(Note(path, number + 1, f"{why}; {UNREAD}: {line.strip()[:60]!r}", "error"))
             continue
         indent = found["indent"]
         raw = found["value"] or ""
@@ -219,10 +218,16 @@ def _by_yaml(text: str, path: str, header: int) -> tuple[list[Entry], list[Note]
         if not isinstance(key, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
             notes.append(Note(path, key.start_mark.line + 1, "is not `key: status`; it is kept and not read", "error"))
             continue
-        start, end = value.start_mark.index, value.end_mark.index
-        quoted = 1 if value.style in ("'", '"') else 0
-        entries.append(make_entry(key.value, value.value, key.start_mark.line + 1, (start + quoted, end - quoted)))
+        entries.append(make_entry(key.value, value.value, key.start_mark.line + 1, span_of(text, value)))
     return entries, notes
+
+
+def span_of(text: str, value: yaml.ScalarNode) -> tuple[int, int]:
+    """Where a value is written out, its quotes left out; (0, 0) where something else stands: an alias, an anchor, a
+    tag, a value on lines of its own."""
+    quoted = 1 if value.style in ("'", '"') else 0
+    start, end = value.start_mark.index + quoted, value.end_mark.index - quoted
+    return (start, end) if text[start:end] == value.value else (0, 0)
 
 
 def judge(entries: Sequence[Entry], path: str) -> list[Note]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import yaml
+
 from .board_edits import touch
-from .board_lines import SECTION, Board, Entry, Layout, lay_out
+from .board_lines import SECTION, UNREAD, Board, Entry, Layout, lay_out
 from .board_plan import Planned
 from .board_reading import read_board
 from .errors import DocumentError
@@ -41,13 +43,17 @@ def merge(text: str, planned: Sequence[Planned], *, stamp: str = "", path: str =
     Words that mean nothing are replaced and kept as a comment; rows outside the method's grammar stay as they are.
 
     Raises:
-        DocumentError: the section stands twice, is an `epics:` list, or is not one row a line.
+        DocumentError: the section stands twice, is an `epics:` list, or is not one row a line; a line in it cannot
+            be read and would clash with what is planned.
     """
     board = read_board(text, path)
     twice = [note for note in board.notes if "stands twice" in note.message]
     if board.shape in ("epics", "flow") or twice:
         note = (twice or board.errors or board.notes)[0]
         raise DocumentError(note.message, path=path, line=note.line, remedy="Mend it, then plan again.")
+    if "\r" in text and "\n" not in text:
+        remedy = "Save it with LF or CRLF line ends."
+        raise DocumentError("its lines end with a carriage return alone", path=path, remedy=remedy)
     layout = lay_out(text if board.shape == "rows" else _with_section(text))
     lines = list(layout.lines)
     wanted = dict(planned)
@@ -76,7 +82,21 @@ def merge(text: str, planned: Sequence[Planned], *, stamp: str = "", path: str =
     notes = tuple(_drop_note(entry, fresh, path) for entry in gone if entry.key in dropped)
     if stamp and merged != text:
         merged = touch(merged, stamp)
+    unread = next((note for note in board.notes if UNREAD in note.message), None)
+    if unread and merged != text and not _is_sound(merged):
+        raise DocumentError(unread.message, path=path, line=unread.line, remedy="Mend it, then plan again.")
     return Merged(merged, tuple(fresh), raised, replaced, renamed, dropped, notes)
+
+
+def _is_sound(text: str) -> bool:
+    """Whether a board that holds lines that we cannot read is YAML all the same, with every key once."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        return False
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    keys = [key.value for name, section in pairs if name.value == SECTION for key, _ in section.value]
+    return len(set(keys)) == len(keys)
 
 
 def _rewrite(line: str, offset: int, entry: Entry, status: str, newline: str) -> str:

@@ -56,6 +56,17 @@ def find_sections(text: str) -> tuple[Section, ...]:
     return tuple(sections)
 
 
+def outside_fences(text: str) -> str:
+    """The text with every sign of a fenced block, but for its line ends, made a space: offsets stay the same."""
+    if "```" not in text and "~~~" not in text:
+        return text
+    shown, fence = [], ""
+    for line in split_lines(text):
+        before, fence = fence, _fence_after(fence, line)
+        shown.append(re.sub(r"[^\r\n]", " ", line) if before or fence else line)
+    return "".join(shown)
+
+
 def named(sections: tuple[Section, ...], *names: str, under: Section | None = None) -> Section | None:
     """The first section with one of these titles (any case; what follows in brackets is ignored)."""
     wanted = {plain_title(name) for name in names}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .sections import Section, as_prose, find_sections, list_items, named, plain_title
+from .sections import Section, as_prose, find_sections, list_items, named, outside_fences, plain_title
 from .statuses import READY, Kind, read_status
 from .stories import Story
 from .story_text import split_criteria
@@ -19,6 +19,11 @@ from .workflow_tree import Note
 
 _STATUS = re.compile(
     r"^(?P<head>[ \t]*(?:\*\*)?Status:?(?:\*\*)?:?[ \t]*)(?P<word>[^\r\n<]*?)(?P<tail>[ \t]*(?:<!--.*?-->)?[ \t]*)\r?$",
+    re.M,
+)
+_STATUS_SECTION = re.compile(
+    r"^(?P<head>##[ \t]+Status[ \t]*\r?\n(?:[ \t]*\r?\n)*)"
+    r"(?P<word>[^\r\n<#]+?)(?P<tail>[ \t]*(?:<!--.*?-->)?[ \t]*)\r?$",
     re.M,
 )
 _TITLE = re.compile(r"Story\s+(?P<id>[\w.-]*\d[a-z]?)\s*[:–-]?\s*(?P<title>.*)", re.IGNORECASE)
@@ -181,9 +186,13 @@ def read_story_file(text: str, path: str = "story.md") -> StoryFile:
 
 
 def status_line(text: str) -> re.Match[str] | None:
-    """The status line (groups head, word, tail): before the first `##` section, or else the first one at all."""
-    first = re.search(r"^##\s", text, re.M)
-    return _STATUS.search(text, 0, first.start() if first else len(text)) or _STATUS.search(text)
+    """The status line (groups head, word, tail): before the first `##` section, else below a heading `## Status`, else
+    the first line anywhere that names a status; a line of a fenced block is none."""
+    shown = outside_fences(text)
+    first = re.search(r"^##\s", shown, re.M)
+    above = _STATUS.search(shown, 0, first.start() if first else len(shown))
+    elsewhere = (found for found in _STATUS.finditer(shown) if read_status(Kind.STORY, found["word"]).status)
+    return above or _STATUS_SECTION.search(shown) or next(elsewhere, None)
 
 
 def _tasks(text: str, body: str, section: Section) -> tuple[Task, ...]:

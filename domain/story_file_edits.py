@@ -34,7 +34,7 @@ def set_status(text: str, status: str, *, by: str = "", repair: bool = False, pa
     if move.name == "REFUSED":
         return text
     if found:
-        head = found["head"] if found["head"].endswith((" ", "\t")) else found["head"] + " "
+        head = found["head"] if found["head"].endswith((" ", "\t", "\n")) else found["head"] + " "
         return text[: found.start()] + head + status + text[found.end("word") :]
     sections = find_sections(text)
     newline = "\r\n" if "\r\n" in text[:4096] else "\n"

@@ -175,6 +175,20 @@ def test_a_missing_status_line_is_noted_and_made():
     assert any("not a status" in note.message for note in read_story_file("# Story 1.1: a\n\nStatus: whatever\n").notes)
 
 
+def test_a_status_in_a_fenced_block_or_in_prose_is_not_the_story_s():
+    text = "# Story 1.1: a\n\n## Dev Notes\n\n```md\nStatus: done\n```\n~~~\nStatus: review\n~~~\n\nStatus: 404\n"
+    made = set_status(text, "review")
+    assert made == text.replace("# Story 1.1: a\n", "# Story 1.1: a\n\nStatus: review\n")
+    assert read_story_file(text).status == ""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_status_below_a_heading_of_its_own_is_read_and_changed_there(end: str):
+    text = "# Story 1.1: a\n\n## Status\n\nDraft  <!-- mine -->\n\n## Story\n\nStatus: done\n".replace("\n", end)
+    assert read_story_file(text).status == "ready-for-dev"
+    assert set_status(text, "review") == text.replace("Draft", "review")
+
+
 def test_a_status_word_in_a_later_section_is_not_the_story_s():
     text = "# Story 1.1: a\n\nStatus: review\n\n## Dev Notes\n\nStatus: 404\n"
     assert set_status(text, "done") == text.replace("Status: review", "Status: done")
