@@ -28,6 +28,7 @@ bench: dev             ## the numbers that the README claims
 	$(BIN)/python -m benchmarks.cli
 	$(BIN)/python -m benchmarks.board
 	$(BIN)/python -m benchmarks.edits
+	$(BIN)/python -m benchmarks.door
 
 serve: setup           ## serve all flows; start them from the Prefect UI
 	$(BIN)/storyloom serve

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,12 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from storyloom.analytics.bill import Bill, markdown, read_bill
+from storyloom.analytics.ingest import ingest
+from storyloom.blocks.clock import SystemClock
 from storyloom.blocks.spool import read_spool
 from storyloom.deployments.composition import compose
-from storyloom.deployments.environment import Environment, project_folder, spool_folder
+from storyloom.deployments.environment import Environment, project_folder, spool_folder, warehouse_path
 from storyloom.deployments.models import must_redact
 from storyloom.domain.budget import Scope
+from storyloom.domain.decisions import decision_request
 from storyloom.domain.errors import ConfigError, ModelUnauthorised
+from storyloom.domain.escalations import Kind, Question
 from storyloom.domain.model_calls import CallTags, Message, ModelReply, ModelRequest, Usage
 from storyloom.domain.ports import ProjectRef
 from storyloom.domain.redaction import Redactor
@@ -100,6 +106,44 @@ def test_a_rate_limit_of_the_project_file_holds_over_projects(made: Make, server
     assert ask(made("one", limited)).provider == "anthropic"
     assert ask(made("other", limited), "y").provider == "openai"
     assert [call["wire"] for call in server.calls] == ["anthropic", "openai"]
+
+
+def test_a_later_run_pays_for_no_answer_that_still_stands_and_its_bill_says_what_that_saved(
+    made: Make, server: RehearsalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    question = Question(
+        kind=Kind.CLARIFICATION, project="/shelf", workflow="prd", step="1", question="Which database?", options=("a", "b")
+    )
+
+    def look_up_and_work(run: str) -> list[ModelReply]:
+        ports = made()  # as another process would make them
+        tags = CallTags(project=ports.config.project.name, run=run, phase="planning", agent="dana")
+        looked_up = decision_request(question, {"docs/brief.md": "A brief."}, [], tags=tags).model_copy(
+            update={"schema_": None}
+        )
+        work = ModelRequest(
+            persona="amelia", model="light", system="S", messages=(Message(role="user", content="# half"),)
+        )
+        return [ports.models.complete(looked_up), ports.models.complete(work.model_copy(update={"tags": tags}))]
+
+    def bill(run: str) -> Bill:
+        ingest(spool_folder(tmp_path / "home"), warehouse_path(tmp_path / "home"))
+        return read_bill(warehouse_path(tmp_path / "home"), project="shelf", run=run)
+
+    first = look_up_and_work("r1")
+    again = look_up_and_work("r2")
+    assert [reply.cached for reply in (*first, *again)] == [False, False, True, True]
+    assert len(server.calls) == 2
+    paid = sum((reply.cost for reply in first), Decimal(0))
+    assert paid > 0
+    assert (bill("r1").total.cost, bill("r1").answers_used_again) == (paid, 0)
+    later = bill("r2")
+    assert (later.total.cost, later.total.calls, later.answers_used_again, later.saved) == (0, 0, 2, paid)
+    assert "by the prompt cache and 2 answers used again." in markdown(later)
+    an_hour_on = time.time() + 3601
+    monkeypatch.setattr(SystemClock, "now", lambda _: an_hour_on)
+    assert [reply.cached for reply in look_up_and_work("r3")] == [False, True]  # a look-up lives an hour, work stays
+    assert len(server.calls) == 3
 
 
 RESERVE_AND_DIE = """
