@@ -144,7 +144,8 @@ def deliver_here(wish: Wish, *, plan_only: bool = False) -> None:
 
         show_plan(job, as_json=wish.as_json)
         return
-    require_sandbox(job)
+    with holding(job):  # before what takes long: a second orchestrator is refused at once
+        require_sandbox(job)
     with holding(job), running_server(job.environment, wish.port, keep=wish.keep) as url:
         delivery = run_delivery(job, quiet=wish.as_json)
         if wish.as_json:

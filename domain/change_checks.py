@@ -25,6 +25,13 @@ SKIP = re.compile(
 )
 """Tests that are not run, whatever the machine. Skipping under a condition is no weakening by itself."""
 
+FAKES = re.compile(
+    r"\bos\._exit\s*\(|\bos\.Exit\(\s*0|\bprocess\.exit\(\s*0?\s*\)|\bprocess::exit\(\s*0|\bpytest\.exit\s*\(|\bos\.dup2\s*\(|"
+    r"\b(?:exitstatus|exitCode|testsfailed)\s*=[^=]|\b(?:rep|report|result)\w*\.(?:outcome|failures|errors)\s*=[^=]|"
+    r"\bitems\s*\[:\]\s*=|\bitems\.clear\(\)"
+)
+"""What lets a test, or what is loaded with it, decide how the whole run ends, or what is seen of it."""
+
 TEST = re.compile(
     r"^\s*(?:async\s+)?def\s+(test\w*)|^\s*(?:it|test)\s*\(\s*['\"`](.+?)['\"`]|^func\s+(Test\w+)|"
     r"^\s*#\[(?:tokio::)?test\]|^\s*@Test\b"
@@ -113,6 +120,8 @@ def _weakened(changes: tuple[FileChange, ...]) -> Iterator[Finding]:
         skips = [row.strip() for row in change.added if SKIP.search(row)]
         if len(skips) > sum(SKIP.search(row) is not None for row in change.removed):
             yield _finding("Tests are skipped", change.path, f"Added: {skips[0]}")
+        if fakes := next((row.strip() for row in change.added if FAKES.search(row)), ""):
+            yield _finding("A test decides how the whole run ends", change.path, f"Added: {fakes}")
     before = sum(_assertions(change.removed) for change in tests)
     after = sum(_assertions(change.added) for change in tests)
     if after < before:

@@ -14,9 +14,12 @@ from .story_file_edits import (
 )
 
 
-def closed_story_file(text: str, status: str, outcome: StoryOutcome | None, today: str) -> str:
-    """The story file with its status, and at its end the record of the work: files, notes, review, change log."""
-    text = set_status(text, status)
+def closed_story_file(text: str, status: str, outcome: StoryOutcome | None, today: str, *, by: str = "") -> str:
+    """The story file with its status, and at its end the record of the work: files, notes, review, change log.
+
+    `by` is the workflow that moves the story, as on the board.
+    """
+    text = set_status(text, status, by=by)
     if outcome is None or status != "done":
         return text
     text = tick_all(text)

@@ -14,13 +14,13 @@ MOST_PATHS = 500
 def suite_command(commands: Commands, changed: Sequence[str]) -> str:
     """The command that tests a change of these paths; the one for all tests where the project has no other.
 
-    `{changed}` in `commands.test_changed` becomes the paths, quoted for the shell. All tests are run when nothing is
-    known to have changed, and when more has than a command line should hold.
+    `{changed}` in `commands.test_changed` becomes the paths, quoted for the shell, never an option. All tests are run
+    when nothing is known to have changed, and when more has than a command line should hold.
     """
     quick = commands.test_changed.strip()
     if not quick or not changed or len(changed) > MOST_PATHS:
         return commands.test
-    return quick.replace(MARK, shlex.join(sorted(changed)))
+    return quick.replace(MARK, shlex.join(f"./{path}" if path.startswith("-") else path for path in sorted(changed)))
 
 
 def whole_is_due(commands: Commands, every: int, merged_since: int, merging: int = 1) -> bool:

@@ -111,7 +111,7 @@ def _pytest(text: str) -> Counts | None:
     closing = re.findall(rf"^(?:=+ )?{said} in (?:<time>|\d.*?)(?: \(.*\))?(?: =+)?$", text, re.MULTILINE)
     if not closing:
         return None
-    line = closing[-1]
+    line = "\n".join(closing)  # all of them: one that is printed last must not hide one that says failed
     failed, errors = _number(r"(\d+) failed", line), _number(r"(\d+) error", line)
     skipped = _number(r"(\d+) skipped", line)
     ran = failed + skipped + _number(r"(\d+) (?:passed|xfailed|xpassed)", line)
@@ -165,7 +165,7 @@ def _plain(text: str) -> Counts | None:
     closing = re.findall(r"^(?:\w+: *)?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\.?$", text, re.MULTILINE)
     if not closing:
         return None
-    passed, failed, skipped = (int(number or 0) for number in closing[-1])
+    passed, failed, skipped = (sum(int(row[n] or 0) for row in closing) for n in range(3))
     return Counts("plain", passed + failed + skipped, failed, 0, skipped)
 
 

@@ -12,11 +12,13 @@ from ..tasks.documents import commit_documents
 from ..tasks.phases import in_main_line, phase_facts
 from ..tasks.ports import ports_for
 from ..tasks.quality import gated_commit
+from .orchestrating import orchestrating
 from .phases import approved, report
 from .run_workflow import run_workflow
 
 
 @flow(name="deployment", flow_run_name="deployment")
+@orchestrating
 def deployment(project: ProjectRef) -> PhaseReport:
     """Write the release notes and release the commit that passed the quality gate."""
     ports = ports_for(project)

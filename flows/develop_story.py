@@ -55,8 +55,8 @@ def develop_story(
     def work() -> StoryOutcome:
         if (stopped := before_story(project, story)) is not None:
             return stopped
-        if attempt == 1:  # before the start, so that a story that nothing overtakes is merged as it was tested
-            move_story(project, story, "in-progress")
+        by = "dev-story" if attempt == 1 else "integrate"
+        move_story(project, story, "in-progress", by)  # before the start, which stands on the tip
         start = start_story(project, story, DEVELOPER, attempt, because, hint)
         return before_merge(project, story, Work(project, story, start, attempt).run())
 
@@ -146,11 +146,14 @@ class Work:
                 return self.end("failed", f"The tests failed after {self.failures} attempts.", Lane.CODE)
             self.state = say(self.state, tests_failed_message(self.tests))
             return None
+        round_number = 100 * self.attempt + len(self.reviews) + 1
+        move_story(self.project, self.story, "review", "dev-story", round_number)
         decision = self.review(summary)
         while isinstance(decision, ReviewAgain):
             decision = self.review(summary)
         if isinstance(decision, Approve):
             return self.end("reviewed", "", None, notes)
+        move_story(self.project, self.story, "in-progress", "code-review", round_number)
         if isinstance(decision, GiveUp):
             return self.end("failed", decision.reason, Lane.CODE)
         self.state = say(self.state, repair_message(decision.findings))

@@ -19,6 +19,7 @@ from ..domain.phases import Phase
 from ..domain.ports import ProjectRef
 from ..domain.schedule import build_dag, decide
 from ..domain.stories import Lane, Story, StoryOutcome
+from ..tasks.board import move_story
 from ..tasks.closing import close_left_over
 from ..tasks.estimating import state_stories
 from ..tasks.parameters import as_parameter
@@ -29,10 +30,12 @@ from ..tasks.verification import count_merges, merged_since_all_tests, run_tests
 from .at_a_conflict import GoOn, settle_conflict
 from .develop_story import develop_story
 from .integrate import integrate
+from .orchestrating import orchestrating
 from .phases import approved, report
 
 
 @flow(name="implementation", flow_run_name="implementation")
+@orchestrating
 def implementation(project: ProjectRef) -> PhaseReport:
     """Develop, review and merge all stories that are not done."""
     sprint = plan_sprint(project)
@@ -118,6 +121,8 @@ def develop_and_integrate(project: ProjectRef, story: Story) -> StoryOutcome:
         if go_on.again:
             attempt += 1
             outcome = develop_story(project, story, attempt, outcome.reason, go_on.hint)
+    if outcome.status in ("blocked", "failed"):
+        move_story(project, story, "in-progress", "integrate")  # where it still stands in review: nobody reviews it
     return outcome
 
 

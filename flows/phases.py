@@ -13,22 +13,26 @@ from ..tasks.documents import commit_documents
 from ..tasks.phases import digest_of, in_main_line, judge_document, phase_facts
 from ..tasks.ports import ports_for
 from .gates import lets_pass
+from .orchestrating import orchestrating
 from .run_workflow import run_workflow
 
 
 @flow(name="analysis", flow_run_name="analysis")
+@orchestrating
 def analysis(project: ProjectRef) -> PhaseReport:
     """From the idea to a product brief."""
     return run_jobs(project, Phase.ANALYSIS)
 
 
 @flow(name="planning", flow_run_name="planning")
+@orchestrating
 def planning(project: ProjectRef) -> PhaseReport:
     """From the product brief to requirements; a tech-spec for small projects."""
     return run_jobs(project, Phase.PLANNING)
 
 
 @flow(name="solutioning", flow_run_name="solutioning")
+@orchestrating
 def solutioning(project: ProjectRef) -> PhaseReport:
     """From requirements to an architecture, epics and stories, and the readiness gate."""
     return run_jobs(project, Phase.SOLUTIONING)

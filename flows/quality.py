@@ -13,11 +13,13 @@ from ..tasks.phases import judge_document, phase_facts
 from ..tasks.ports import ports_for
 from ..tasks.quality import evidence_of, gate_kept, keep_gate
 from ..tasks.verification import run_tests
+from .orchestrating import orchestrating
 from .phases import approved, report
 from .run_workflow import run_workflow
 
 
 @flow(name="quality", flow_run_name="quality")
+@orchestrating
 def quality(project: ProjectRef) -> PhaseReport:
     """Run all tests on the main line, weigh the evidence, and give the release's verdict."""
     ports = ports_for(project)

@@ -25,11 +25,17 @@ from .recording import event_key, record, tags_for
 
 
 class Move(Value):
-    """A story that goes to another status; `outcome` says how the work on it ended."""
+    """A story that goes to another status; `outcome` says how the work on it ended.
+
+    `by` is the workflow that moves it: only a review or the integration takes a story back from its review. A
+    `round_number` tells apart moves to the same status.
+    """
 
     story: Story
     status: str
     outcome: StoryOutcome | None = None
+    by: str = "dev-story"
+    round_number: int = 0
 
 
 def moved_texts(texts_there: TextsThere, settings: Settings, moves: Sequence[Move]) -> dict[str, str | None]:
@@ -41,18 +47,19 @@ def moved_texts(texts_there: TextsThere, settings: Settings, moves: Sequence[Mov
     texts = dict(before)
     for move in moves:
         if board_path in texts:
-            moved = set_status(texts[board_path], move.story.key, move.status, by="dev-story", stamp=stamp_of(now))
+            moved = set_status(texts[board_path], move.story.key, move.status, by=move.by, stamp=stamp_of(now))
             texts[board_path] = settle_epics(moved, stamp=stamp_of(now))
         if (path := files[move.story.key]) in texts:
-            texts[path] = closed_story_file(texts[path], move.status, move.outcome, now.date().isoformat())
+            today = now.date().isoformat()
+            texts[path] = closed_story_file(texts[path], move.status, move.outcome, today, by=move.by)
     return {path: text for path, text in texts.items() if text != before[path]}
 
 
 @task(name="move-story", task_run_name="{status} · {story.id}", cache_policy=NO_CACHE)
-def move_story(project: ProjectRef, story: Story, status: str, outcome: StoryOutcome | None = None) -> None:
+def move_story(project: ProjectRef, story: Story, status: str, by: str = "dev-story", round_number: int = 0) -> None:
     """Write a story's status on the board and in its file: a commit of the main line for all moves that wait."""
     ports = ports_for(project)
-    move = Move(story=story, status=status, outcome=outcome)
+    move = Move(story=story, status=status, by=by, round_number=round_number)
     line: Line[Move, None] = line_of(project, "board")
 
     def write(waiting: Sequence[Waiting[Move, None]]) -> None:
@@ -67,10 +74,11 @@ def move_story(project: ProjectRef, story: Story, status: str, outcome: StoryOut
 def record_move(ports: Ports, move: Move) -> None:
     """Record that a story has moved; once, however often it is said."""
     story, outcome = move.story, move.outcome
+    which = (attempts(outcome), *((move.round_number,) if move.round_number else ()))
     record(
         ports,
         StoryMoved(
-            event_id=event_key("story", ports.project.repository, story.key, move.status, attempts(outcome)),
+            event_id=event_key("story", ports.project.repository, story.key, move.status, *which),
             tags=tags_for(ports, phase="implementation", epic=story.epic, story=story.key),
             title=story.title,
             points=story.points,
@@ -97,4 +105,4 @@ def write_moves(ports: Ports, moves: Sequence[Move]) -> None:
     if texts:
         said = ", ".join(f"story {move.story.id} is {move.status}" for move in moves)
         where = "-".join(f"{plain(move.story.key)}-{move.status}" for move in moves)
-        commit_texts(ports, texts, f"board: {said}", f"board-{where}"[:150])
+        commit_texts(ports, texts, f"board: {said}", f"board-{where}"[:130] + f"-{tip[:12]}")

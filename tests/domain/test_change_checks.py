@@ -109,6 +109,31 @@ def test_skipping_under_a_real_condition_is_fine(repository: Repository, mark: s
     assert bool(repository.found()) is found
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "os._exit(0)",
+        "    session.exitstatus = 0",
+        "rep.outcome = 'passed'",
+        "result.failures = []",
+        "os.dup2(null, 1)",
+        "items[:] = []",
+        "pytest.exit('done', 0)",
+    ],
+)
+def test_a_test_that_decides_how_the_run_ends_is_found(repository: Repository, line: str):
+    (repository.new / "shop.py").write_text(CODE + "\n")
+    (repository.new / "tests" / "conftest.py").write_text(f"import os, pytest\n\n\ndef hook(session):\n    {line}\n")
+    assert repository.found() == [("A test decides how the whole run ends", "tests/conftest.py")]
+
+
+@pytest.mark.parametrize("line", ["assert session.exitstatus == 0", "sys.exit(main())", "assert report.outcome == 'x'"])
+def test_reading_how_a_run_ended_is_fine(repository: Repository, line: str):
+    (repository.new / "shop.py").write_text(CODE + "\n")
+    (repository.new / "tests" / "test_more.py").write_text(f"def test_more(session, report):\n    {line}\n")
+    assert repository.found() == []
+
+
 def test_a_test_that_asserts_nothing_is_found(repository: Repository):
     (repository.new / SHOP_TEST).write_text(TEST + "\n    def test_ok(self):\n        self.assertTrue(True)\n")
     assert repository.found() == [("A test asserts nothing", SHOP_TEST)]

@@ -22,6 +22,13 @@ def test_a_path_cannot_leave_its_place_in_the_command():
     assert words == ["jest", "--findRelatedTests", *sorted(odd)]
 
 
+def test_a_path_is_never_an_option_of_the_command():
+    assert (
+        suite_command(QUICK, ["--passWithNoTests", "-x/a.js"])
+        == "jest --findRelatedTests ./--passWithNoTests ./-x/a.js"
+    )
+
+
 def test_an_unknown_change_and_one_too_large_for_a_command_line_run_all_tests():
     assert suite_command(QUICK, []) == "make test"
     assert suite_command(QUICK, [f"{n}.js" for n in range(MOST_PATHS + 1)]) == "make test"

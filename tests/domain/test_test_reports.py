@@ -188,3 +188,17 @@ def test_what_this_pythons_unittest_prints_is_understood(tmp_path: Path, body: s
     )
     told = report(ended.stdout, ended.returncode)
     assert (told.passed, told.ran) == (passed, 1)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "FAILED t.py::test_a - assert 0\n1 failed in 0.10s\n5 passed in 0.01s\n",
+        "Ran 1 test in 0.001s\n\nFAILED (failures=1)\nRan 5 tests in 0.001s\n\nOK\n",
+        "1 passed, 1 failed\n5 passed, 0 failed\n",
+    ],
+)
+def test_a_closing_line_that_is_added_does_not_hide_one_that_says_failed(output: str):
+    report = report_tests(CommandResult(exit_code=0, output=output), "make test")
+    assert report.passed is False
+    assert report.failures == 1
