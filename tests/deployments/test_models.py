@@ -112,7 +112,12 @@ def test_a_later_run_pays_for_no_answer_that_still_stands_and_its_bill_says_what
     made: Make, server: RehearsalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     question = Question(
-        kind=Kind.CLARIFICATION, project="/shelf", workflow="prd", step="1", question="Which database?", options=("a", "b")
+        kind=Kind.CLARIFICATION,
+        project="/shelf",
+        workflow="prd",
+        step="1",
+        question="Which database?",
+        options=("a", "b"),
     )
 
     def look_up_and_work(run: str) -> list[ModelReply]:
