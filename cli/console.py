@@ -45,7 +45,7 @@ def print_table(
         wide = Console(file=text, width=ENDLESS, highlight=False, color_system=None)
         one_line = [[" ".join(cell.split()) for cell in row] for row in rows]
         wide.print(_table(columns, one_line, right, ruled=ruled, widest=None))
-        _print_plain(on, text.getvalue())
+        print_plain(text.getvalue(), on=on)
         return
     table = _table(columns, rows, right, ruled=ruled, widest=WIDEST)
     if sum(_longest_words(columns, rows)) + 4 * len(columns) <= on.width:
@@ -68,7 +68,7 @@ def print_markdown(text: str, *, on: Console | None = None) -> None:
         return
     drawn = io.StringIO()
     Console(file=drawn, width=on.width, highlight=False, color_system=None).print(Markdown(text))
-    _print_plain(on, drawn.getvalue())
+    print_plain(drawn.getvalue(), on=on)
 
 
 def _longest_words(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
@@ -92,7 +92,8 @@ def _table(
     return table
 
 
-def _print_plain(on: Console, text: str) -> None:
+def print_plain(text: str, *, on: Console) -> None:
+    """Print a text without spaces at the ends of its lines."""
     lines = [line.rstrip() for line in text.splitlines()]
     on.file.write("\n".join(lines) + "\n")
     on.file.flush()

@@ -23,6 +23,7 @@ from storyloom.deployments.environment import (
     project_folder,
     read_environment,
     spool_folder,
+    usable_home,
 )
 from storyloom.deployments.lane import SharedLease
 from storyloom.deployments.personas import require_known_personas
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from storyloom.domain.delivery import Delivery
 
 MIN_FREE = 256 << 20
+NO_ROOM = "Free some disk space, or name another folder: export STORYLOOM_HOME=…"
 OPTIONS = {"llm_budget_usd": "--budget", "max_concurrent_agents": "--lanes", "when_asked": "--when-asked"}
 """By which option a person gave a setting."""
 
@@ -97,7 +99,7 @@ def check(wish: Wish, *, plan_only: bool = False) -> Job:
         _require_prices(config)
     there = next(p for p in (environment.home, *environment.home.parents) if p.exists())
     if shutil.disk_usage(there).free < MIN_FREE:
-        raise StorageFull(f"Less than {MIN_FREE >> 20} MiB are free at {there}.", remedy="Free some disk space.")
+        raise StorageFull(f"Less than {MIN_FREE >> 20} MiB are free at {there}.", remedy=NO_ROOM)
     project = ProjectRef(repository=str(root), settings=dict(wish.settings))
     return Job(project=project, config=config, brief=brief, until=until, environment=environment)
 
@@ -184,8 +186,9 @@ def holding(job: Job) -> contextlib.AbstractContextManager[None]:
 
     Raises:
         LeaseTaken: another process works on this project; it is named.
+        InputError: state cannot be kept where the environment says.
     """
-    return SharedLease(project_folder(job.environment.home, job.project.repository) / "lease").held()
+    return SharedLease(project_folder(usable_home(job.environment.home), job.project.repository) / "lease").held()
 
 
 @contextlib.contextmanager

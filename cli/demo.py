@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def run_demo(
     """Run the demo in a scratch folder; an unfinished run that is there is gone on with.
 
     Raises:
-        InputError: the sample is not there (an installed wheel has no examples).
+        InputError: the sample is not there (an installed wheel has no examples), or the folder cannot be made.
     """
     sample = sample_folder(sample)
     console = make_console()
@@ -41,7 +42,12 @@ def run_demo(
     finished = folder / "finished.json"
     if fresh or finished.exists():
         _clear(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The demo's folder {folder} cannot be made ({error.strerror}).", remedy="Name another one with --folder."
+        ) from error
     going_on = (folder / "project" / ".git").exists()
     console.print(
         f"Everything is made in [bold]{folder}[/]" + (" (going on with an unfinished run)" if going_on else "")
@@ -85,7 +91,7 @@ def run_demo(
 def farewell(console: Console, repository: Path, seconds: float, *, keep: bool) -> None:
     """Say what this was, and how the same runs for real."""
     console.print(f"\nThat took {seconds:.0f} s. The answers of the model were recorded; everything else was real.")
-    console.print(f"Look around:  git -C {repository} log --graph --oneline", soft_wrap=True)
+    console.print(f"Look around:  git -C {shlex.quote(str(repository))} log --graph --oneline", soft_wrap=True)
     console.print("With a real model, in your own repository:", soft_wrap=True)
     console.print("  export ANTHROPIC_API_KEY=…   (or OPENAI_API_KEY, or any provider that litellm knows)")
     console.print("  storyloom init && storyloom deliver --brief brief.md")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import os
 import platform
 import sys
@@ -19,6 +20,11 @@ from typing import NoReturn
 
 import typer
 
+NO_PLACE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Free some space, then run the same command again."),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Make it a place that you may read and write."),
+}
+"""What a person can do about a file that the system does not let us use; every other OSError is a bug of ours."""
 OK, BUG, INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -71,6 +77,10 @@ def explain(error: Exception, environ: Mapping[str, str]) -> int:
     if isinstance(error, StoryloomError):
         print(f"storyloom: {error}", file=sys.stderr)
         return STOPPED if error.may_pass else INPUT
+    if isinstance(error, OSError) and error.filename and error.errno in NO_PLACE:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        print(f"storyloom: {error.filename}: {error.strerror}. {NO_PLACE[error.errno]}", file=sys.stderr)
+        return STOPPED if full else INPUT
     path = _write_log(error, environ)
     print(f"storyloom: this is a bug: {type(error).__name__}: {error}\nPlease send {path}.", file=sys.stderr)
     return BUG

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -154,4 +156,7 @@ def _add_groups() -> None:
 def main() -> None:
     """Entry point: run the command and leave with its exit code (0, 1 a bug, 2 bad input, 130 Ctrl-C)."""
     _add_groups()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another encoding must not end a run
     leave(run_guarded(app, os.environ))

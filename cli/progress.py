@@ -127,7 +127,8 @@ def watching(spool: Path, until: Phase, *, quiet: bool = False) -> Iterator[View
     console = Console(stderr=True, highlight=False)
     stop = threading.Event()
     sizes = {path: path.stat().st_size for path in spool.glob("*.jsonl")} if spool.is_dir() else {}
-    live = Live(render(view), console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+    can_draw = console.is_terminal and not console.is_dumb_terminal
+    live = Live(render(view), console=console, refresh_per_second=4, transient=True) if can_draw else None
 
     def follow() -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.table import Table
 from storyloom.deployments.environment import project_folder
 
 from .console import console as make_console
-from .console import print_markdown, print_table
+from .console import print_markdown, print_plain, print_table
 
 if TYPE_CHECKING:
     from storyloom.domain.delivery import Delivery
@@ -33,12 +34,7 @@ def show_delivery(job: Job, delivery: Delivery, url: str, *, kept: bool = True, 
     console.print()
     if delivery.status == "already_done":
         console.print("[bold]Nothing to do:[/] every phase was done before. No model was called.")
-    table = Table(title="Phases", title_justify="left", box=None, padding=(0, 2), show_header=False)
-    for report in delivery.phases:
-        what = ", ".join(report.did) or ", ".join(report.found)
-        told = what + (f"\n{report.reason}" if report.reason else "")
-        table.add_row(report.phase.value, WORDS[report.status], escape(told))
-    console.print(table)
+    _show_phases(delivery, console)
     outcomes = next((r.stories for r in delivery.phases if r.stories), ())
     if outcomes:
         console.print("Stories", style="italic")
@@ -58,8 +54,25 @@ def show_delivery(job: Job, delivery: Delivery, url: str, *, kept: bool = True, 
         live = project_folder(job.environment.home, repository) / "releases" / "current"
         console.print(f"Live         {live} (release {ports.deploy.current()})", soft_wrap=True)
         if job.config.commands.start:
-            console.print(f"Start it     cd {live} && {job.config.commands.start}", soft_wrap=True, markup=False)
+            console.print(
+                f"Start it     cd {shlex.quote(str(live))} && {job.config.commands.start}", soft_wrap=True, markup=False
+            )
     console.print(f"State        {project_folder(job.environment.home, repository)}", soft_wrap=True, markup=False)
     ui = url.removesuffix("/api")
     note = "" if kept else "  (ends with this command; KEEP=1 or --keep leaves it up)"
     console.print(f"Prefect UI   {ui}/runs  ·  {ui}/artifacts{note}", soft_wrap=True)
+
+
+def _show_phases(delivery: Delivery, console: Console) -> None:
+    table = Table(box=None, padding=(0, 2), show_header=False)
+    console.print("Phases", style="italic")
+    for report in delivery.phases:
+        what = ", ".join(report.did) or ", ".join(report.found)
+        told = what + (f"\n{report.reason}" if report.reason else "")
+        table.add_row(report.phase.value, WORDS[report.status], escape(told))
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as shown:
+        console.print(table)
+    print_plain(shown.get(), on=console)

@@ -33,7 +33,7 @@ from storyloom.tasks.caps import follow_settings
 from storyloom.tasks.ports import Ports
 
 from .addresses import notify_address
-from .environment import Environment, project_folder, read_environment, spool_folder, warehouse_path
+from .environment import Environment, project_folder, read_environment, spool_folder, usable_home, warehouse_path
 from .lane import ReentrantLock, SharedLease
 from .models import open_door, open_ledger
 from .personas import require_known_personas
@@ -50,11 +50,12 @@ def compose(
     Raises:
         ConfigError: the project file or a setting of this run is wrong.
         RepositoryError: there is no git repository to work on.
+        InputError: state cannot be kept where the environment says.
     """
     environment = environment or read_environment()
     config = configured(project)
     settings = config.settings
-    state = project_folder(environment.home, project.repository)
+    state = project_folder(usable_home(environment.home), project.repository)
     for folder in (state, spool_folder(environment.home)):
         folder.mkdir(parents=True, exist_ok=True)
     (state / "repository").write_text(project.repository)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from storyloom.domain.errors import InputError
+
 PROVIDER_KEYS = {
     "anthropic": "ANTHROPIC_API_KEY",
     "openai": "OPENAI_API_KEY",
@@ -56,6 +58,25 @@ def _home(env: Mapping[str, str]) -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/storyloom")
     return Path(env.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "storyloom"
+
+
+def usable_home(home: Path) -> Path:
+    """The state folder, made if it is missing.
+
+    Raises:
+        InputError: it cannot be made or written.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        why = "" if os.access(home, os.W_OK | os.X_OK) else "it may not be written to"
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why:
+        raise InputError(
+            f"State cannot be kept in {home}: {why}.",
+            remedy="Name a folder that you may write to: export STORYLOOM_HOME=…",
+        )
+    return home
 
 
 def project_folder(home: Path, repository: str | Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,7 +49,7 @@ def _questions(folder: Path) -> Iterator[Need]:
         except ValidationError:
             continue
         if e.status in ("pending", "set_aside", "expired"):
-            how = f"storyloom escalations show {e.id} -C {e.question.project}"
+            how = f"storyloom escalations show {e.id} -C {shlex.quote(e.question.project)}"
             project = e.project_name or Path(e.question.project).name
             word = {"pending": "", "set_aside": " (set aside)", "expired": " (expired)"}[e.status]
             yield Need(e.severity, e.created, project, f"{e.question.kind}: {e.question.question}{word}", how, e.link)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from storyloom.domain.errors import InputError, StoryloomError
 
-from .environment import prefect_settings
+from .environment import prefect_settings, usable_home
 
 START_SECONDS = 120.0
 DRAIN_SECONDS = 5.0
@@ -121,10 +121,10 @@ def prefect_server(home: Path, port: int = 0, *, keep: bool = False) -> Iterator
     A server that an earlier call kept (`keep=True`) for the same home is used again.
 
     Raises:
-        InputError: the port is taken.
+        InputError: the port is taken, or `home` cannot be written.
         ServerError: it did not start.
     """
-    note = home / "prefect-server.json"
+    note = usable_home(home) / "prefect-server.json"
     if (url := _running(note)) is not None:
         yield url
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -60,6 +61,9 @@ def raising(error: BaseException):
         (InputError("bad"), INPUT),
         (LeaseTaken("process 7 works on it"), INPUT),
         (StorageFull("full"), STOPPED),
+        (OSError(errno.ENOSPC, "No space left on device", "f"), STOPPED),
+        (OSError(errno.EROFS, "Read-only file system", "f"), INPUT),
+        (PermissionError(errno.EACCES, "Permission denied", "f"), INPUT),
         (KeyboardInterrupt(), INTERRUPTED),
         (SystemExit(5), 5),
         (typer.Exit(INTERRUPTED), INTERRUPTED),
@@ -238,6 +242,38 @@ def test_a_delivery_holds_its_project_from_before_the_server_is_started(
         deliver.deliver_here(wish)
     with Lease(project_folder(tmp_path, repository) / "lease"):
         pass
+
+
+@pytest.mark.parametrize(
+    "command", [("deliver", "--brief", "brief.md", "--unsandboxed"), ("facts", "list"), ("serve",)]
+)
+def test_state_that_cannot_be_kept_is_refused_with_the_way_on(repository: Path, command: tuple[str, ...]):
+    (repository / "brief.md").write_text("An idea.")
+    (repository / ".gitignore").write_text("x")
+    home = str(repository / "brief.md" / "home")
+    result = storyloom(*command, cwd=repository, STORYLOOM_HOME=home, ANTHROPIC_API_KEY="x", OPENAI_API_KEY="x")
+    check_refusal(result, "State cannot be kept in", "export STORYLOOM_HOME=")
+
+
+def test_a_demo_folder_that_cannot_be_made_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    check_refusal(storyloom("demo", "--folder", "file/demo", cwd=tmp_path), "cannot be made", "--folder")
+
+
+def test_a_terminal_of_another_encoding_gets_signs_in_place_of_those_it_lacks(repository: Path, tmp_path: Path):
+    place = tmp_path / "pröject ✓"
+    repository.rename(place)
+    result = storyloom("config", "explain", cwd=place, PYTHONIOENCODING="ascii", STORYLOOM_HOME=str(place / "home"))
+    assert result.returncode == OK, result.stderr
+    assert "pr?ject ?" in result.stdout
+
+
+@pytest.mark.parametrize("extra", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"LC_ALL": "C", "LANG": "C"}])
+def test_what_is_piped_holds_no_control_characters(repository: Path, extra: dict[str, str]):
+    (repository / "brief.md").write_text("An idea.")
+    result = storyloom("deliver", "--brief", "brief.md", "--plan", "--until", "analysis", cwd=repository, **extra)
+    assert result.returncode == OK, result.stderr
+    assert all(sign.isprintable() or sign == "\n" for sign in result.stdout + result.stderr)
 
 
 def test_without_git_the_remedy_is_to_install_it(repository: Path, tmp_path: Path):

@@ -84,3 +84,15 @@ def test_quiet_shows_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     with watching(tmp_path, Phase.ANALYSIS, quiet=True):
         (tmp_path / "a.jsonl").write_text(json.dumps(event("merge", 1, insertions=1, deletions=0)) + "\n")
     assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_that_cannot_be_drawn_on_gets_lines_and_no_control_signs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, as far as rich can see
+    with watching(tmp_path, Phase.ANALYSIS):
+        (tmp_path / "a.jsonl").write_text(json.dumps(event("merge", 1, insertions=1, deletions=0)) + "\n")
+    said = capsys.readouterr().err
+    assert "merged" in said
+    assert "\x1b" not in said

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from storyloom.deployments.environment import prefect_settings, project_folder, read_environment
+from storyloom.deployments.environment import prefect_settings, project_folder, read_environment, usable_home
+from storyloom.domain.errors import InputError
 
 
 def test_keys_and_base_urls_are_found_by_provider_and_never_shown():
@@ -35,3 +36,11 @@ def test_prefect_sends_nothing_to_anybody_and_keeps_results_where_a_resumed_run_
     assert settings["DO_NOT_TRACK"] == "1"
     assert settings["PREFECT_LOCAL_STORAGE_PATH"] == str(tmp_path / "results")
     assert settings["PREFECT_RESULTS_DEFAULT_SERIALIZER"] == "json"
+
+
+def test_a_state_folder_is_made_or_refused_with_the_variable_that_names_another(tmp_path: Path):
+    assert usable_home(tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "home"):
+        with pytest.raises(InputError, match=r"State cannot be kept in .*: .* export STORYLOOM_HOME=…"):
+            usable_home(place)
