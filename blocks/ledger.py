@@ -72,6 +72,7 @@ _MOVE = (
         }
     )
 )
+_TOLD = sa.select(_scopes).where(_scopes.c.told > 0).order_by(_scopes.c.name)
 _TELL = _scopes.update().where(_scopes.c.name == sa.bindparam("scope")).values(told=sa.bindparam("level"))
 _RESERVATION = sa.select(_reservations).where(_reservations.c.id == sa.bindparam("reservation")).with_for_update()
 _CLOSE = (
@@ -157,6 +158,16 @@ class Ledger:
                 if tell is not None:
                     tell(alert)
         return dead
+
+    def told(self) -> list[Alert]:
+        """The highest alert given so far of each scope and unit that is still at its level, with what is spent now.
+
+        Whoever got one may have been killed before anybody heard of it: so it can be passed on again.
+        """
+        with reading(self._engine) as db:
+            rows = db.execute(_TOLD).mappings().all()
+        found = [(self._spending(_scope(row["name"]), row), row["told"]) for row in rows]
+        return [alert for spending, told in found for alert in alerts(spending, 0) if alert.level == told]
 
     def restore(self, reservation: str, tags: CallTags, *, at: float, usd: Decimal | None, tokens: int) -> bool:
         """Enter an attempt from the journal unless the ledger knows it (False): how a lost ledger is rebuilt."""
@@ -309,6 +320,11 @@ def _move(
 
 def _name(scope: Scope) -> str:
     return f"{scope.kind}|{scope.id}"
+
+
+def _scope(name: str) -> Scope:
+    kind, _, id_ = name.partition("|")
+    return Scope.model_validate({"kind": kind, "id": id_})
 
 
 def _picos(usd: Decimal) -> int:

@@ -94,6 +94,8 @@ def compose(
     )
     follow_settings(ports)
     ledger.expire(on_alert)  # what a killed process had reserved counts as spent from now on
+    for alert in ledger.told():  # it may have been killed before anybody heard of it
+        on_alert(alert)
     return ports
 
 
