@@ -95,7 +95,8 @@ class Place:
         log = self.folder / "server" / "log"
         env = {**os.environ, **prefect_settings(self.folder / "server", self.url)}
         env.pop("PREFECT_API_URL")
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [sys.executable, "-m", "uvicorn", "--factory", "storyloom.deployments.prefect_app:create_app"]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "warning"]
         self.server = start_child(command, env, log)
         wait_until(lambda: answers(f"{self.url}/health"), self.server, "The Prefect server", log, 120)
 
