@@ -20,6 +20,9 @@ _ASIDE = re.compile(
     r"^(?:.*[-_]?templates?|fixtures|tests?|node_modules|\.git|docs|website|tools|web-bundles|commands)$"
 )
 _LAYERS = frozenset({"src", "modules", "workflows", "workflows-legacy", "tasks", "skills", "agents", *INSTALLED})
+_VERSION_4 = re.compile(
+    r"^workflow:[ \t]*(?:#.*)?$(?:\r?\n(?:[ \t#].*)?)*?\r?\n[ \t]+sequence:", re.MULTILINE
+)  # found to be refused
 _ENGINE = re.compile(r"(?:^|/)core/tasks/workflow\.xml$")  # upstream's engine is a prompt; ours is code
 
 
@@ -90,7 +93,8 @@ def _is_workflow(path: str, files: Mapping[str, str], folder: str) -> bool:
     if _NAMED.match(base) and "template" not in base and posixpath.basename(folder) != "agents":
         return path.endswith(".xml") or re.search(r"\A(?:---\s*\n)?(?:.*\n){0,9}?name:", files[path]) is not None
     if path.endswith((".yaml", ".yml")):
-        return all(re.search(rf"^{key}:", files[path], re.MULTILINE) for key in ("instructions", "name"))
+        keys = all(re.search(rf"^{key}:", files[path], re.MULTILINE) for key in ("instructions", "name"))
+        return keys or _VERSION_4.search(files[path]) is not None
     if posixpath.basename(folder) == "tasks" and path.endswith((".xml", ".md")):
         return True
     return path.endswith(".xml") and re.match(r"<task[\s>]", _after_comments(files[path])) is not None

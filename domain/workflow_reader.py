@@ -89,6 +89,13 @@ class _Reading:
         if not isinstance(values, dict):
             raise DocumentError("a workflow is a list of `key: value` lines", path=self.entry, line=1)
         place = {str(key[0]): line for key, line in lines.items() if len(key) == 1}
+        if isinstance(inner := values.get("workflow"), dict) and "sequence" in inner:
+            raise DocumentError(
+                "this is a workflow of the method's version 4 (`sequence:`), which is not read",
+                path=self.entry,
+                line=lines.get(("workflow", "sequence"), 1),
+                remedy="Use one of version 6: those that ship do the same work (`storyloom workflow list`).",
+            )
         name = values.get("name")
         if not isinstance(name, str) or not name.strip():
             raise DocumentError("the workflow has no name", path=self.entry, line=1, remedy="Add a line `name: ...`.")

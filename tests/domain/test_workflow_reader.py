@@ -1,7 +1,10 @@
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from storyloom.domain.errors import DocumentError
+from storyloom.domain.workflow_catalog import find_workflows
 from storyloom.domain.workflow_reader import MAX_CHARACTERS, read_workflow, refuse_errors
 
 YAML = """name: draft-note
@@ -278,3 +281,18 @@ def test_a_step_file_workflow_has_the_template_that_its_first_step_names():
     files["m/plan/plan-template.md"] = "# {{title}}"
     assert read_workflow("m/plan", files).template == "# {{title}}"
     assert read_workflow("m/plan", STEP_FILES).template == ""
+
+
+def test_a_workflow_of_version_4_is_found_and_refused_with_the_line_of_its_sequence():
+    text = "# old\nworkflow:\n  id: greenfield\n\n  # how\n  sequence:\n    - agent: analyst\n"
+    files = {".bmad-core/workflows/greenfield.yaml": text, "w/plan/workflow.yaml": text.replace("\n", "\r\n")}
+    assert {found.path for found in find_workflows(files)} == set(files)
+    for path in files:
+        with pytest.raises(DocumentError, match=rf"{re.escape(path)}:6: .*version 4 .*not read"):
+            read_workflow(path, files)
+
+
+def test_a_file_that_only_mentions_a_sequence_is_no_workflow():
+    assert (
+        find_workflows({"a/ci.yaml": "workflow:\n  rules: []\nsequence: 1\n", "b/x.yaml": "a:\n  sequence: 1\n"}) == ()
+    )
