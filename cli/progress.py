@@ -135,7 +135,7 @@ def watching(spool: Path, until: Phase, *, quiet: bool = False) -> Iterator[View
             last = stop.is_set()
             for event in _news(spool, sizes):
                 line = view.take(event)
-                if line and live is None:
+                if line and (live is None or event.get("event") == "estimate"):  # it stays above what follows
                     console.print(f"{int(time.monotonic() - view.started):4d}s  {line}", soft_wrap=True)
             if live is not None:
                 live.update(render(view))

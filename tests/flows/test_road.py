@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
@@ -161,6 +162,25 @@ def test_the_warehouse_adds_up_to_the_journal_to_the_last_digit(road: Road):
     assert sum((line.cost for line in bill.by_story), Decimal(0)) == journal
 
 
+def test_the_estimate_was_stated_before_the_first_call_and_the_bill_says_how_far_off_it_was(road: Road):
+    from storyloom.analytics.bill import bill_markdown
+    from storyloom.deployments.environment import warehouse_path
+
+    stated = {e["name"]: e for e in road.events() if e["event"] == "estimate"}
+    stories = {e["tags"]["story"] for e in road.events() if e["event"] == "merge"}
+    phases = {"analysis", "planning", "solutioning", "quality", "deployment"}
+    assert set(stated) == phases | stories | {"stories", "total"}
+    assert max(e["ts"] for e in stated.values() if e["name"] not in stories) < min(call["ts"] for call in road.calls())
+    first_turn = min(call["ts"] for call in road.calls() if call["tags"]["story"])
+    assert max(stated[story]["ts"] for story in stories) < first_turn
+    text = bill_markdown(warehouse_path(road.folder / "home"), "Shelf")
+    assert re.search(
+        r"Estimated \$[\d.]+ to \$[\d.]+, likely \$[\d.]+: \$[\d.]+ was paid, .* range, \d+ % less\.", text
+    )
+    for name in phases | stories:
+        assert re.search(rf"^\| {name} \| \$[\d.]+ \|.*\| \d+ % (more|less) \|$", text, re.MULTILINE), name
+
+
 def test_the_bill_counts_what_the_server_counted_to_the_token(road: Road):
     classes = ("input", "cache_read", "cache_write", "output")
     counted = {name: sum(call["usage"][name] for call in road.calls()) for name in classes}
@@ -170,8 +190,10 @@ def test_the_bill_counts_what_the_server_counted_to_the_token(road: Road):
 
 
 def test_delivering_again_does_nothing_and_asks_no_model(road: Road):
+    stated = {e["event_id"] for e in road.events() if e["event"] == "estimate"}
     before, tip = len(road.server.calls), git(road.repository, "rev-parse", "main")
     again = road.deliver()
     assert again.status == "already_done", again
     assert len(road.server.calls) == before
+    assert {e["event_id"] for e in road.events() if e["event"] == "estimate"} == stated
     assert git(road.repository, "rev-parse", "main") == tip
