@@ -28,6 +28,7 @@ _SUSPECT = re.compile(
 )
 _HEADING = re.compile(r"(#{1,6})\s")
 _FENCE = re.compile(r"\s{0,3}(```|~~~)")
+_BOLD = re.compile(r"(#{1,4}\s+)(\*\*|__)(?P<title>.+?)\2[ \t]*#*[ \t]*")
 _POINTS = re.compile(r"(\d+(?:\.\d+)?)")
 _YES = frozenset({"yes", "true", "y", "ja", "1"})
 
@@ -90,13 +91,14 @@ def _place(note: Note) -> tuple[str, int]:
 def _sections(text: str, path: str, notes: list[Note]) -> Iterator[_Section]:
     """Each epic's and story's heading with the lines up to the next heading of its rank."""
     current: tuple[str, str, str, int] | None = None
-    level, body, fenced = 0, list[str](), False
+    level, body, fenced, hidden = 0, list[str](), False, False
     for number, line in enumerate(text.splitlines(), 1):
-        if _FENCE.match(line):
+        if _FENCE.match(line) and not hidden:
             fenced = not fenced
-        heading = None if fenced else _HEADING.match(line)
-        epic = None if fenced else _EPIC.fullmatch(line)
-        story = None if fenced else _STORY.fullmatch(line)
+        aside = fenced or hidden  # in code, or in a comment that began on a line before
+        hidden = not fenced and _stays_hidden(line, hidden)
+        shown = "" if aside else _BOLD.sub(r"\1\g<title>", line) if line.startswith("#") else line
+        heading, epic, story = _HEADING.match(shown), _EPIC.fullmatch(shown), _STORY.fullmatch(shown)
         if not (epic or story or (heading and len(heading[1]) <= level)):
             if heading and _SUSPECT.fullmatch(line):
                 notes.append(_suspect(path, number, line))
@@ -114,6 +116,13 @@ def _sections(text: str, path: str, notes: list[Note]) -> Iterator[_Section]:
             notes.append(_suspect(path, number, line))
     if current:
         yield _Section(*current, tuple(body))
+
+
+def _stays_hidden(line: str, hidden: bool) -> bool:
+    """Whether a comment (`<!-- … -->`) is open at the end of a line."""
+    for mark in re.findall(r"<!--|-->", line):
+        hidden = mark == "<!--"
+    return hidden
 
 
 def _depth(line: str) -> int:

@@ -33,6 +33,8 @@ from .integrate import integrate
 from .orchestrating import orchestrating
 from .phases import approved, report
 
+NO_STORIES = "The epics document names no story; write each as `### Story 1.1: title` below `## Epic 1: title`."
+
 
 @flow(name="implementation", flow_run_name="implementation")
 @orchestrating
@@ -40,7 +42,7 @@ def implementation(project: ProjectRef) -> PhaseReport:
     """Develop, review and merge all stories that are not done."""
     sprint = plan_sprint(project)
     if not sprint.stories:
-        return report(Phase.IMPLEMENTATION, [], [], "failed", "There are no stories to develop in the epics document.")
+        return report(Phase.IMPLEMENTATION, [], [], "failed", NO_STORIES)
     done = story_ends(project, sprint)
     close_left_over(project, [story for story in sprint.stories if story.key in done])
     if len(done) == len(sprint.stories):

@@ -292,3 +292,20 @@ def test_numbers_are_split_and_other_text_is_not():
     assert split_story_id("1.2.3") is None
     assert read_key("1-2") is None
     assert read_key("epic-x") is None
+
+
+@pytest.mark.parametrize("mark", ["**", "__"])
+def test_headings_in_bold_are_read(mark: str):
+    plan = read_epics(f"## {mark}Epic 1: A{mark}\n\n### {mark}Story 1.1: First{mark} ##\n\nx\n")
+    assert [epic.title for epic in plan.epics] == ["A"]
+    assert [(story.id, story.title, story.text) for story in plan.stories] == [("1.1", "First", "x")]
+    assert plan.notes == ()
+
+
+def test_a_story_in_a_comment_is_not_planned():
+    text = (
+        "## Epic 1: A\n<!-- one line -->\n<!--\n### Story 1.4: hidden\n```\n-->\n### Story 1.1: First\n"
+        "x <!-- begins\n### Story 1.5: hidden\n--> ends <!-- a -->\n### Story 1.2: Second\n```html\n<!--\n```\n"
+        "### Story 1.3: Third\n"
+    )
+    assert [story.id for story in read_epics(text).stories] == ["1.1", "1.2", "1.3"]
