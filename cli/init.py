@@ -41,12 +41,14 @@ agents:                           # persona: model, as litellm names it; a list 
 onboarding: []                    # documents that answer questions before anybody is asked
 
 commands:                         # run in the sandbox, in the repository's root
+  setup: ""                       # installs what the code needs (npm ci, …), once for the same lock files
   test: {test}
   health: ""                      # run in a release's folder; exit code 0 means healthy
 
 settings:
   max_concurrent_agents: 3
   llm_budget_usd: 50
+  setup_network: false            # true: commands.setup, and nothing else, may reach a package index
   auto_merge_prs: false           # true: your branch follows the main line of Storyloom by fast-forward
   escalation_threshold: 0.75      # below it a person is asked
 """

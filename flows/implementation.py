@@ -19,7 +19,7 @@ from ..domain.phases import Phase
 from ..domain.ports import ProjectRef
 from ..domain.schedule import build_dag, decide
 from ..domain.stories import Lane, Story, StoryOutcome
-from ..tasks.board import move_story
+from ..tasks.board import keep_end
 from ..tasks.closing import close_left_over
 from ..tasks.estimating import state_stories
 from ..tasks.parameters import as_parameter
@@ -123,8 +123,8 @@ def develop_and_integrate(project: ProjectRef, story: Story) -> StoryOutcome:
         if go_on.again:
             attempt += 1
             outcome = develop_story(project, story, attempt, outcome.reason, go_on.hint)
-    if outcome.status in ("blocked", "failed"):
-        move_story(project, story, "in-progress", "integrate")  # where it still stands in review: nobody reviews it
+    if outcome.status != "merged":
+        keep_end(project, story, outcome)
     return outcome
 
 

@@ -13,6 +13,7 @@ from prefect import task
 from prefect.context import TaskRunContext
 
 from ..domain.agent_tools import TOOLS, Ask, ToolOutcome
+from ..domain.errors import UnsafePath
 from ..domain.model_calls import Message, ModelReply, ModelRequest, Value
 from ..domain.ports import Limits, ProjectRef
 from ..domain.stories import Story
@@ -93,8 +94,19 @@ def develop_turn(
         changed=lambda: changed_paths(ports, worktree, since),
     )
     outcomes = apply_tools(reply.tool_calls, bench)
-    after = ports.workspace.checkpoint(worktree, f"{story.id}: turn {number}")
+    try:
+        after = ports.workspace.checkpoint(worktree, f"{story.id}: turn {number}")
+    except UnsafePath as error:  # what was made cannot be committed: who made it can do without
+        ports.workspace.reset(worktree, commit)
+        after, outcomes = commit, taken_back(outcomes, str(error))
     return Turn(number=number, reply=reply, outcomes=outcomes, commit=after)
+
+
+def taken_back(outcomes: tuple[ToolOutcome, ...], why: str) -> tuple[ToolOutcome, ...]:
+    """The outcomes of a turn whose changes were undone: nothing of it holds, and each call is told why."""
+    told = f"Nothing was changed: the whole turn was taken back. {why}"
+    undone = {"ok": False, "changed": False, "content": told, "tests": None, "question": None, "finish": None}
+    return tuple(outcome.model_copy(update=undone) for outcome in outcomes)
 
 
 def _request(

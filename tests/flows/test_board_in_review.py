@@ -97,6 +97,8 @@ def test_what_is_played_again_after_an_interruption_does_not_take_the_board_back
 
     project = Project(tmp_path, answer)
     assert (project.run().lane, project.status()) == ("provider", "review")
+    text = project.ports.workspace.read(project.ports.workspace.tip(), f"docs/stories/{KEY}.md")
+    assert "- Waiting (provider): no" in text
     project.start()
     assert project.run().status == "merged"
     assert project.seen[-1] == ("review", "review")
@@ -117,6 +119,11 @@ def test_a_story_that_the_lane_sends_back_is_in_progress_again_and_one_given_bac
     assert project.seen == [("work", "in-progress"), ("review", "review")] * 2
     assert project.history() == ["ready-for-dev", *["in-progress", "review"] * 2, "in-progress"]
     assert lawful(project.history())
+    text = project.ports.workspace.read(project.ports.workspace.tip(), f"docs/stories/{KEY}.md")
+    assert "- Failed (code): The story conflicts with the main line in shared.txt. It was given back by policy." in text
+    assert "- Conflicts with the main line in shared.txt." in text
+    moves = [e for e in project.ports.recorder.events if type(e).__name__ == "StoryMoved"]
+    assert (moves[-1].to_status, moves[-1].lane) == ("in-progress", "code")
 
 
 def test_moves_back_and_forth_within_a_minute_are_all_written(tmp_path):

@@ -1,0 +1,78 @@
+"""A turn whose files cannot be committed is taken back and said so; the story goes on."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from storyloom.blocks.git_workspace import GitWorkspace
+from storyloom.blocks.project_files import ProjectFiles
+from storyloom.domain.fakes import ScriptedModels, ScriptedSandbox
+from storyloom.domain.model_calls import Message, ModelReply, ModelRequest, ToolCall
+from storyloom.domain.ports import CommandResult, ProjectRef
+from storyloom.domain.stories import Story
+from storyloom.tasks.develop_turn import Turn, develop_turn
+from storyloom.tasks.ports import Ports, use
+
+STORY = Story(key="1-1-a", id="1.1", epic="epic-1", title="A")
+BRANCH = "storyloom/1-1-a"
+
+
+class Unheard:
+    """Takes events and forgets them."""
+
+    def record(self, event: object) -> None:
+        pass
+
+
+def nested(tree: Path) -> None:
+    (tree / "sub").mkdir()
+    who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+    for line in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run(["git", *who, *line], cwd=tree / "sub", check=True)
+
+
+def odd(tree: Path) -> None:
+    (tree / "a\nb").write_text("x")
+
+
+@pytest.mark.parametrize(("make", "named"), [(nested, "sub"), (odd, "nb")])
+def test_what_cannot_be_committed_is_undone_and_told_to_who_made_it(tmp_path: Path, make: Any, named: str):
+    repository = tmp_path / "repo"
+    repository.mkdir()
+    who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+    for line in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "Start"]):
+        subprocess.run(["git", *who, *line], cwd=repository, check=True)
+    workspace = GitWorkspace(repository, tmp_path / "state")
+
+    def model(request: ModelRequest) -> ModelReply:
+        first = len(request.messages) == 1
+        calls = [("run", {"command": "make it"})] if first else []
+        calls += [("write_file", {"path": "fine.txt", "content": "x\n"}), ("finish", {"summary": "done"})]
+        return ModelReply(tool_calls=tuple(ToolCall(id=str(n), name=k, arguments=a) for n, (k, a) in enumerate(calls)))
+
+    def run(command: str, worktree: str) -> CommandResult:
+        make(Path(worktree))
+        return CommandResult(exit_code=0)
+
+    ports = Ports(
+        ProjectRef(repository=str(repository)),
+        models=ScriptedModels(model),
+        workspace=workspace,
+        sandbox=ScriptedSandbox(run),
+        files=ProjectFiles,
+        recorder=Unheard(),
+    )
+    base = workspace.tip()
+    tree = Path(workspace.open(STORY.key, BRANCH, base))
+    with use(lambda _project: ports):
+        said = (Message(role="user", content="begin"),)
+        turn: Turn = develop_turn.fn(ports.project, STORY, "amelia", "", said, base, 1, base)
+        assert turn.commit == base
+        assert [outcome.ok for outcome in turn.outcomes] == [False, False, False]
+        assert all("taken back" in outcome.content and named in outcome.content for outcome in turn.outcomes)
+        assert turn.outcomes[-1].finish is None
+        assert [path.name for path in tree.iterdir()] == [".git"]
+        again: Turn = develop_turn.fn(ports.project, STORY, "amelia", "", (*said, *said), base, 2, base)
+    assert workspace.files(again.commit) == ["fine.txt"]
+    assert again.outcomes[-1].finish is not None
