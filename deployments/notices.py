@@ -6,14 +6,19 @@ is told by the server: an automation that sends through a notification block.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import cast
 from uuid import UUID
 
+from prefect import get_client
 from prefect.automations import Automation
-from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.blocks.core import Block
+from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.blocks.system import Secret
 from prefect.events.actions import SendNotification
+from prefect.events.schemas.automations import Automation as Stored
 from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.types import SecretDict
 from pydantic import SecretStr
 from storyloom.blocks.notifier import block_name
 
@@ -33,8 +38,6 @@ def set_up(channel: str, address: str) -> list[str]:
     Secret(value=SecretStr(address)).save(name, overwrite=True)
     done = [f"The address of {channel} is kept in the Secret block {name}."]
     block_id = _notification_block(name, address)
-    for old in _automations(name):
-        old.delete()
     trigger = EventTrigger(
         expect=EVENTS,
         match_related={"prefect.resource.id": "prefect.tag.storyloom"},
@@ -42,34 +45,39 @@ def set_up(channel: str, address: str) -> list[str]:
         threshold=1,
     )
     action = SendNotification(block_document_id=block_id, subject=SUBJECT, body=BODY)
-    Automation(name=name, trigger=trigger, actions=[action], tags=["storyloom"]).create()
+    automation = Automation(name=name, trigger=trigger, actions=[action], tags=["storyloom"])
+    found = _automations(name)
+    for more in found[1:]:
+        Automation(**more.model_dump()).delete()
+    if found:
+        automation.model_copy(update={"id": found[0].id, "enabled": found[0].enabled}).update()
+    else:
+        automation.create()
     done.append(f"The automation {name} tells {channel} of runs that fail, crash, pause or are suspended.")
     return done
 
 
 def _notification_block(name: str, address: str) -> UUID:
+    """The block that the server sends through; the server loads only types that come with Prefect.
+
+    A Slack block takes any apprise address: whatever is no webhook of Slack's goes to apprise as it is.
+    """
     if address.startswith(("http://", "https://")):
-        block = CustomWebhookNotificationBlock(
+        block: Block = CustomWebhookNotificationBlock(
             name=name,
-            url=address,
+            url="{{address}}",
             json_data={"title": "{{subject}}", "body": "{{body}}", "severity": "normal", "channel": name},
-            secrets={},
+            secrets=SecretDict({"address": address}),
         )
-        return cast(UUID, block.save(name, overwrite=True))
-    from prefect.blocks.notifications import AbstractAppriseNotificationBlock
-
-    class AppriseChannel(AbstractAppriseNotificationBlock):
-        """Sends through any apprise URL."""
-
-        _block_type_name = "Storyloom channel"
-        _block_type_slug = "storyloom-channel"
-
-    return cast(UUID, AppriseChannel(url=SecretStr(address)).save(name, overwrite=True))
+        other: type[Block] = SlackWebhook
+    else:
+        block, other = SlackWebhook(url=SecretStr(address)), CustomWebhookNotificationBlock
+    saved = cast(UUID, block.save(name, overwrite=True))
+    with suppress(ValueError):  # what an address of the other sort left here
+        other.delete(name)
+    return saved
 
 
-def _automations(name: str) -> list[Automation]:
-    from prefect import get_client
-
+def _automations(name: str) -> list[Stored]:
     with get_client(sync_client=True) as client:
-        found = client.read_automations_by_name(name) if hasattr(client, "read_automations_by_name") else []
-    return [Automation(**one.model_dump()) for one in found]
+        return client.read_automations_by_name(name)
