@@ -23,8 +23,11 @@ from storyloom.flows.run_workflow import run_workflow
 
 from .reaper import reap_children
 
-NIGHT = Cron("0 1 * * *", timezone="Europe/Berlin", active=False)
-"""Nightly stories start at one o'clock, once somebody has switched the schedule on."""
+NIGHT = Cron("0 1 * * *", timezone="Europe/Berlin", active=False, slug="night")
+"""Nightly stories start at one o'clock, once somebody has switched the schedule on.
+
+Without the slug of `prefect.yaml` a server that knows that one refuses ours.
+"""
 
 
 @dataclass(frozen=True)

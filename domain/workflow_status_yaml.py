@@ -86,10 +86,16 @@ def _item(name: str, value: yaml.Node | None, fields: Mapping[str, yaml.Node], p
     need = need or next((word for word in NEEDS if _word(fields.get(word)) not in ("", "false")), "")
     file = file or (_word(fields.get("file")) or _word(fields.get("output_file")) if state == "done" else "")
     span = (0, 0)
-    if isinstance(value, yaml.ScalarNode) and value.style not in ("|", ">"):
+    if isinstance(value, yaml.ScalarNode) and value.style not in ("|", ">") and not _is_marked(value):
         span = (value.start_mark.index, value.end_mark.index)
     at = value.start_mark.line + 1 if value is not None else line
     return WorkflowItem(name, state, need, file, phase, _word(fields.get("agent")), at, raw, span)
+
+
+def _is_marked(value: yaml.ScalarNode) -> bool:
+    """Whether the value has an anchor or a tag, or is somebody else's by an alias: changing it would change others."""
+    mark = value.start_mark
+    return mark.buffer is not None and mark.buffer[mark.pointer : mark.pointer + 1] in ("&", "!")
 
 
 def _word(node: yaml.Node | None) -> str:
@@ -113,7 +119,7 @@ def mark_yaml(text: str, status: WorkflowStatus, workflow: str, value: str) -> s
         return text
     start, end = item.span
     if item.span == (0, 0):
-        remedy = "Write `status: required` for it."
+        remedy = "Write one plain word or path for it."
         raise DocumentError(f"`{workflow}` has no value to change", path=path, line=item.line, remedy=remedy)
     quote = text[start] if end > start and text[start] in "\"'" else ""
     gap = " " if start == end and not text[:start].endswith(" ") else ""

@@ -34,6 +34,7 @@ def test_the_nightly_schedule_names_its_zone_and_waits_to_be_switched_on(declare
     made = {d.name: d for d in deployments()}["nightly-stories"]
     assert made.schedules
     assert made.schedules[0].active is False
+    assert made.schedules[0].slug == schedule["slug"]  # a server that knows the one refuses the other without it
     assert (made.schedules[0].schedule.cron, made.schedules[0].schedule.timezone) == (
         schedule["cron"],
         schedule["timezone"],

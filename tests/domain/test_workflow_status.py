@@ -261,3 +261,10 @@ def test_every_file_name_comes_back_from_the_yaml(name: str):
         data = yaml.safe_load(mark_done(FLAT, workflow, f"docs/{name}.md"))
         assert data["workflow_status"][workflow] == f"docs/{name}.md"
         assert data["tail"] == "kept"
+
+
+@pytest.mark.parametrize("workflow", ["brief", "prd"])
+def test_a_value_that_others_share_is_not_changed(workflow: str):
+    text = "workflow_status:\n  brief: &need required\n  prd: *need\n"
+    with pytest.raises(DocumentError, match=f"`{workflow}` has no value to change"):
+        mark_done(text, workflow, "docs/x.md")
