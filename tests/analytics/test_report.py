@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from storyloom.analytics.decided import decided_markdown
+from storyloom.analytics.ingest import ingest
 from storyloom.analytics.report import report, reports, run_report, run_sql
+from storyloom.blocks.spool import Spool
 from storyloom.domain.errors import InputError
+from storyloom.domain.events import Decided
 
 from .conftest import TINY
 
@@ -154,6 +158,34 @@ def test_dora_knows_failures_recovery_and_lead_time(warehouse: Path):
 
 def test_decisions_made_alone_leave_persons_out_and_start_with_the_least_sure(warehouse: Path):
     assert [row["source"] for row in rows("decisions_alone", warehouse)] == ["policy", "model"]
+
+
+def test_the_share_decided_alone_and_what_no_longer_had_to_be_asked_are_told(spool: Path, tmp_path: Path):
+    ingest(spool, tmp_path / "warehouse.duckdb")
+    (before,) = rows("decisions", tmp_path / "warehouse.duckdb")
+    assert (before["decisions"], before["alone"], before["by_policy"], before["by_people"]) == (3, 1, 1, 1)
+    assert (before["alone_pct"], before["no_longer_asked"]) == (33.3, 0)
+    for number, source in enumerate(["onboarding", "fact", "fact"]):
+        answered = {"question": f"Is <b>{number}</b> | asked?", "answer": "No", "confidence": 0.9, "source": source}
+        later = {
+            "event_id": f"later{number}",
+            "ts": f"2030-01-0{number + 1}T08:00:00+00:00",
+            "tags": {"project": "shelf"},
+        }
+        Spool(spool).record(Decided.model_validate({**answered, **later}))
+    warehouse = tmp_path / "later.duckdb"
+    ingest(spool, warehouse)
+    (after,) = rows("decisions", warehouse)
+    assert (after["decisions"], after["alone"], after["alone_pct"], after["no_longer_asked"]) == (6, 4, 66.7, 2)
+    assert [row["question"] for row in rows("no_longer_asked", warehouse)] == [
+        f"Is <b>{n}</b> | asked?" for n in (2, 1)
+    ]
+    said = decided_markdown(warehouse, "shelf")
+    assert said.startswith(
+        "**67%** of 6 decisions were made alone, 1 by policy, 1 by people. 2 no longer had to be asked."
+    )
+    assert "| Is &lt;b&gt;1&lt;/b&gt; &#124; asked? | No |" in said
+    assert decided_markdown(warehouse, "nobody's") == ""
 
 
 def test_the_live_view_sums_up_and_chooses_the_latest_run(warehouse: Path):
