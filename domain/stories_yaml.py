@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 import yaml
 
+from .errors import DocumentError
 from .keys import slug
 from .stories import Story
 from .workflow_tree import Note
@@ -61,6 +62,29 @@ def read_stories(text: str, path: str = "stories.yaml", *, epic: str = "") -> St
         if made:
             stories.append(made)
     return StoryList(tuple(stories), tuple(notes))
+
+
+def with_checkpoints(stories: Sequence[Story], text: str, path: str = "stories.yaml") -> tuple[Story, ...]:
+    """The stories, those that the list names with its checkpoints: its id is the story's, with dashes for dots.
+
+    Raises:
+        DocumentError: the list breaks a rule of the file, so that a checkpoint could be missed.
+    """
+    listed = read_stories(text, path) if text.strip() else StoryList((), ())
+    if wrong := next((note for note in listed.notes if note.severity == "error"), None):
+        raise DocumentError(wrong.message, path=wrong.path, line=wrong.line, remedy="Mend the list.")
+    asked = {one.id: one for one in listed.stories}
+    return tuple(
+        story.model_copy(
+            update={
+                "spec_checkpoint": story.spec_checkpoint or one.spec_checkpoint,
+                "done_checkpoint": story.done_checkpoint or one.done_checkpoint,
+            }
+        )
+        if (one := asked.get(story.id.replace(".", "-"))) is not None
+        else story
+        for story in stories
+    )
 
 
 def _story(item: yaml.Node, path: str, epic: str, before: Sequence[Story], notes: list[Note]) -> Story | None:

@@ -17,11 +17,13 @@ from ..domain.phases import BOARD
 from ..domain.ports import ProjectRef
 from ..domain.progress import batch_table, board_table
 from ..domain.stories import Story, StoryOutcome
+from ..domain.stories_yaml import with_checkpoints
 from ..domain.story_file import new_story_file
 from .documents import commit_texts
 from .ports import ports_for
 
 EPICS = "epics.md"
+LIST = "stories.yaml"
 
 
 class Sprint(Value):
@@ -79,7 +81,9 @@ def read_sprint(project: ProjectRef) -> Sprint:
     errors = [note for note in plan.notes if note.severity == "error"]
     if errors:
         raise DocumentError(errors[0].message, path=errors[0].path, line=errors[0].line, remedy="Mend the document.")
-    return Sprint(epics=plan.epics, stories=plan.stories)
+    listed = f"{ports.config.settings.planning_folder}/{LIST}"
+    stories = with_checkpoints(plan.stories, ports.workspace.read(ports.workspace.tip(), listed) or "", listed)
+    return Sprint(epics=plan.epics, stories=stories)
 
 
 def story_ends(project: ProjectRef, sprint: Sprint) -> set[str]:

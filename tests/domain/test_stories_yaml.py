@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from storyloom.domain.stories_yaml import read_stories
+from storyloom.domain.errors import DocumentError
+from storyloom.domain.stories import Story
+from storyloom.domain.stories_yaml import read_stories, with_checkpoints
 
 GOOD = """\
 - id: "1"
@@ -69,3 +71,27 @@ def test_a_huge_file_is_not_parsed():
 def test_any_text_is_read_without_a_fall(text: str):
     read_stories(text)
     read_stories("- id: " + text)
+
+
+PLANNED = tuple(
+    Story(key=f"1-{n}-part", id=f"1.{n}", epic="epic-1", title="Part", text="", done_checkpoint=n == 3)
+    for n in (1, 2, 3)
+)
+
+
+def test_the_lists_checkpoints_come_to_the_planned_stories_of_the_same_id_and_take_none_away():
+    text = (
+        '- {id: "1-1", title: a, description: b, spec_checkpoint: true}\n'
+        '- {id: "1-3", title: a, description: b}\n- {id: "9", title: a, description: b, done_checkpoint: true}\n'
+    )
+    found = with_checkpoints(PLANNED, text)
+    assert [(story.spec_checkpoint, story.done_checkpoint) for story in found] == [
+        (True, False), (False, False), (False, True),
+    ]  # fmt: skip
+    assert with_checkpoints(PLANNED, "") == PLANNED
+
+
+def test_a_list_that_breaks_a_rule_is_no_list_without_checkpoints():
+    with pytest.raises(DocumentError, match="no description") as error:
+        with_checkpoints(PLANNED, '- {id: "1-1", title: a}\n', "docs/stories.yaml")
+    assert (error.value.path, error.value.line) == ("docs/stories.yaml", 1)
