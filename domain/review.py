@@ -53,6 +53,9 @@ class GiveUp:
     findings: tuple[Finding, ...] = ()
 
 
+DISMISS, REPAIR, GIVE_BACK = "dismiss", "repair", "give back"
+"""What a person can say to a review that does not settle: no findings count, the developer mends them, or it ends."""
+
 Verdict = Approve | SendBack | ReviewAgain | GiveUp
 
 
@@ -188,6 +191,21 @@ def dismiss(reports: Sequence[ReviewReport], finding: Finding, reason: str) -> t
         )
         for report in reports
     )
+
+
+def conflict_text(gave_up: GiveUp) -> str:
+    """What a person has to know to decide on a review that does not settle, as Markdown lines."""
+    lines = [gave_up.reason, ""]
+    for finding in gave_up.findings:
+        where = f" ({finding.file}{f':{finding.line}' if finding.line else ''})" if finding.file else ""
+        lines.append(f"- {finding.severity}: {finding.title}{where}{': ' + finding.detail if finding.detail else ''}")
+    lines += [
+        "",
+        f"{DISMISS}: these findings do not count, now and later; say why in the notes.",
+        f"{REPAIR}: the developer mends them; what you say in the notes is passed on.",
+        f"{GIVE_BACK}: the story ends here and its branch stays as it is.",
+    ]
+    return "\n".join(lines)
 
 
 def same_finding(one: Finding, other: Finding) -> bool:

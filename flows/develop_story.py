@@ -21,8 +21,9 @@ from ..domain.developer_prompts import repair_message, tests_failed_message
 from ..domain.errors import BudgetExceeded, BudgetStopped, ModelError, SandboxMissing, StoryloomError
 from ..domain.escalations import Question
 from ..domain.masking import mask_old
+from ..domain.model_calls import Message
 from ..domain.ports import ProjectRef
-from ..domain.review import Approve, GiveUp, ReviewAgain, Verdict, verdict
+from ..domain.review import DISMISS, REPAIR, Approve, GiveUp, ReviewAgain, Verdict, dismiss, verdict
 from ..domain.stories import Lane, ReviewReport, Story, StoryOutcome, TestReport
 from ..tasks.board import move_story
 from ..tasks.develop_turn import develop_turn
@@ -32,9 +33,11 @@ from ..tasks.ports import ports_for
 from ..tasks.review_story import own_findings, review_story
 from ..tasks.story_start import Start, keep_outcome, start_story
 from ..tasks.verification import run_tests
+from ..tasks.waivers import waived
 from .asking import settle
 from .at_the_cap import past_the_cap
 from .gates import before_merge, before_story
+from .review_conflict import settle_conflict
 
 DEVELOPER, REVIEWER = "amelia", "quinn"
 KEEP_LAST = 6
@@ -155,9 +158,27 @@ class Work:
             return self.end("reviewed", "", None, notes)
         move_story(self.project, self.story, "in-progress", "code-review", round_number)
         if isinstance(decision, GiveUp):
-            return self.end("failed", decision.reason, Lane.CODE)
+            return self.conflict(decision, notes)
         self.state = say(self.state, repair_message(decision.findings))
         return None
+
+    def conflict(self, decision: GiveUp, notes: str) -> StoryOutcome | None:
+        """What a person makes of a review that does not settle; None sends the story back to be mended."""
+        answer = settle_conflict(
+            self.project, self.story, decision,
+            commit=self.commit, rounds=len(self.reviews), cost=f"${self.state.cost:.4f}",
+        )  # fmt: skip
+        if answer is None:
+            return self.end("waiting", f"A person must decide: {decision.reason}", Lane.PERSON)
+        if answer.answer == DISMISS:
+            for finding in waived(self.ports, self.story.key):
+                self.reviews = dismiss(self.reviews, finding, finding.reason)
+            return self.end("reviewed", "", None, notes)
+        if answer.answer == REPAIR:
+            told = (Message(role="user", content=f"A person says: {answer.notes}\n"),) if answer.notes else ()
+            self.state = say(self.state, repair_message(decision.findings), *told)
+            return None
+        return self.end("failed", decision.reason, Lane.CODE)
 
     def review(self, summary: str) -> Verdict:
         """One round of review, and what follows from all rounds so far."""
@@ -172,6 +193,7 @@ class Work:
             criteria=self.story.acceptance_criteria,
             tests=self.tests,
             own=own_findings(self.project, self.story, baseline, self.commit),
+            waived=waived(self.ports, self.story.key),
         )
 
     def end(self, status: str, reason: str, lane: Lane | None, notes: str = "") -> StoryOutcome:
