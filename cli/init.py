@@ -51,6 +51,7 @@ settings:
   setup_network: false            # true: commands.setup, and nothing else, may reach a package index
   auto_merge_prs: false           # true: your branch follows the main line of Storyloom by fast-forward
   escalation_threshold: 0.75      # below it a person is asked
+  questions: unsure               # questions of workflows, too; simulate: never you, their answers become assumptions
 """
 
 

@@ -141,7 +141,7 @@ class Settings(Section):
     auto_merge_prs: bool = False
     escalation_threshold: float = Field(default=0.75, ge=0, le=1)
     when_asked: Literal["pause", "recommendation", "set_aside"] = "pause"
-    questions: Literal["simulate", "unsure", "person"] = "simulate"
+    questions: Literal["simulate", "unsure", "person"] = "unsure"
     answer_within_hours: float = Field(default=72, gt=0)
     second_opinion: bool = Field(default=True, description="Ask a model before a person is asked")
     fleet: bool = Field(default=False, description="Free the worker while a question waits, and start again after it")
