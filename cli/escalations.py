@@ -126,20 +126,23 @@ def cancel(question: Id, project: Project = HERE, who: As = "") -> None:
 
 
 @app.command()
-def remind(project: Project = HERE) -> None:
-    """Tell people again what is due, and end what is overdue; made for a timer where runs are suspended."""
-    from storyloom.flows.asking import time_is_up_if_due
-    from storyloom.tasks.notify import tell
-    from storyloom.tasks.questions import escalations
+def remind(
+    project: Project = HERE,
+    everywhere: Annotated[bool, typer.Option("--all", help="All projects of this installation.")] = False,
+) -> None:
+    """Tell people again what is due, end what is overdue, and wake runs whose answer is there.
+
+    Needed only where no worker and no `storyloom serve` runs: there Prefect starts the same in time by itself.
+    """
+    from storyloom.deployments.environment import read_environment
+    from storyloom.deployments.watch import look_after_all
+    from storyloom.flows.looking_after import look_after
 
     from .here import ports_of
 
-    ports = ports_of(project)
-    for e in [e for e in escalations(ports) if e.status == "pending"]:
-        told = tell(ports, e)
-        ended = time_is_up_if_due(ports, e)
-        over = f"; its time is up. {resume(ports, e, 'end')}" if ended else ""
-        typer.echo(f"{e.id}: told {', '.join(told) or 'nobody'}{over}")
+    lines = look_after_all(read_environment()) if everywhere else look_after(ports_of(project))
+    for line in lines or ["Nothing was due."]:
+        typer.echo(line)
 
 
 @app.command()
@@ -215,8 +218,10 @@ def resume(ports: Ports, e: Escalation, what: str = "answer") -> str:
 
     if find_api():
         from storyloom.flows.waking import wake_for
+        from storyloom.tasks.waiting import show_needs
 
         woken = wake_for(ports, e)
+        show_needs(ports)
         if woken == "goes on":
             return "The run goes on."
         if woken == "kept":

@@ -19,9 +19,16 @@ def serve_all(*, port: int, limit: int) -> None:
 
 
 def _serve(url: str, limit: int) -> None:
-    os.environ.update(prefect_settings(read_environment().home, url), PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="INFO")
+    environment = read_environment()
+    os.environ.update(prefect_settings(environment.home, url), PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="INFO")
     from rich.console import Console
     from storyloom.deployments.catalog import serve
+    from storyloom.deployments.watch import look_after_all, show
+    from storyloom.tasks.waiting import ARTIFACT
 
     Console().print(f"Prefect UI: [link]{url.removesuffix('/api')}[/link]  (Ctrl-C ends)")
+    Console().print(f"What needs you: {url.removesuffix('/api')}/artifacts/key/{ARTIFACT}")
+    for line in look_after_all(environment):  # what became due while nobody was here
+        Console().print(line)
+    show(environment)
     serve(limit=limit)

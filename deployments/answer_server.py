@@ -89,8 +89,10 @@ class Answers(BaseHTTPRequestHandler):
         escalation = mirrored(ports, ticket.question)
         if ruling.verdict == "holds" and escalation is not None and read_environment().prefect_api_url:
             from storyloom.flows.waking import wake_for
+            from storyloom.tasks.waiting import show_needs
 
             wake_for(ports, escalation)
+            show_needs(ports)
         return _page(ruling.reason or f"Kept: {text}. You can close this page.")
 
     def log_message(self, *_: object) -> None:

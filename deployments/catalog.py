@@ -22,6 +22,7 @@ from storyloom.flows.quality import quality
 from storyloom.flows.run_workflow import run_workflow
 
 from .reaper import reap_children
+from .watch import look_after_questions
 
 NIGHT = Cron("0 1 * * *", timezone="Europe/Berlin", active=False, slug="night")
 """Nightly stories start at one o'clock, once somebody has switched the schedule on.
@@ -54,6 +55,7 @@ def entries() -> tuple[Entry, ...]:
         Entry(implementation, "implementation", phase),
         Entry(quality, "quality", phase),
         Entry(deployment, "deployment", phase),
+        Entry(look_after_questions, "look-after-questions", ("storyloom-upkeep",)),
     )
 
 
@@ -67,7 +69,7 @@ def deployments() -> list[RunnerDeployment]:
         kwargs: dict[str, Any] = {"schedule": entry.schedule} if entry.schedule else {}
         deployment = flow.to_deployment(
             entry.name,
-            description=(flow.description or "").strip(),
+            description=(flow.description or "").split("\n\nArgs:")[0].strip(),
             tags=list(entry.tags),
             parameters=entry.parameters or None,
             enforce_parameter_schema=True,

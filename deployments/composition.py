@@ -36,6 +36,7 @@ from .addresses import notify_address
 from .environment import Environment, project_folder, read_environment, spool_folder, usable_home, warehouse_path
 from .lane import ReentrantLock, SharedLease
 from .models import open_door, open_ledger
+from .needs import needs, needs_markdown
 from .personas import require_known_personas
 
 SETTING_UP = Limits(memory_bytes=4 << 30, file_bytes=2 << 30, processes=1024, tmp_bytes=2 << 30, disk_bytes=20 << 30)
@@ -90,6 +91,7 @@ def compose(
         follow=_follow(workspace, state),
         bill=_bill(environment, config),
         foresee=_foresee(environment, config),
+        needs=lambda: needs_markdown(needs(environment)),
         mode="rehearsal" if environment.mode == "rehearsal" else "live",
     )
     follow_settings(ports)
@@ -168,11 +170,14 @@ def _follow(workspace: GitWorkspace, state: Path) -> Callable[[], None]:
 def _bill(environment: Environment, config: ProjectConfig) -> Callable[[], str]:
     def bill() -> str:
         from storyloom.analytics.bill import bill_markdown
+        from storyloom.analytics.decided import decided_markdown
         from storyloom.analytics.ingest import ingest
 
         warehouse = warehouse_path(environment.home)
         ingest(spool_folder(environment.home), warehouse)
-        return bill_markdown(warehouse, config.project.name)
+        name = config.project.name
+        decided = decided_markdown(warehouse, name)
+        return bill_markdown(warehouse, name) + (f"\n{decided}" if decided else "")
 
     return bill
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 from storyloom.domain.budget import Spending
+from storyloom.domain.escalations import inert, plain
+from storyloom.domain.phases import Phase
 
 from .environment import Environment
 
@@ -29,11 +31,27 @@ class Need:
     link: str = ""
 
 
+def needs_markdown(found: Sequence[Need]) -> str:
+    """The same as a page for a phone: one entry after the other, nothing in it active but our own links."""
+    if not found:
+        return "# What needs me\n\nNothing needs you.\n"
+    lines = [f"# What needs me ({len(found)})", ""]
+    for need in found:
+        since = f" · since {need.since[:16].replace('T', ' ')} UTC" if need.since else ""
+        lines += [f"### {need.severity} · {inert(need.project)}{since}", "", inert(plain(need.what)), ""]
+        lines += [f"`{plain(need.how).replace('`', '')}`", ""] if need.how else []
+        if need.link.startswith(("http://", "https://")) and not set(need.link) & set("()<> \n"):
+            lines += [f"[Open the run]({need.link})", ""]
+    return "\n".join(lines)
+
+
 def needs(environment: Environment) -> list[Need]:
     """Everything that waits for a person, the gravest and oldest first."""
     found: list[Need] = []
     for folder in sorted((environment.home / "projects").glob("*")):
-        found += [*_questions(folder), *_failures(folder), *_budget(folder, environment.ledger_url)]
+        questions, failures = list(_questions(folder)), list(_failures(folder))
+        phases = _phases(folder, asked=bool(questions), failed=bool(failures))
+        found += [*questions, *failures, *phases, *_budget(folder, environment.ledger_url)]
     return sorted(found, key=lambda need: (ORDER.index(need.severity), need.since or "~"))
 
 
@@ -73,6 +91,26 @@ def _failures(folder: Path) -> Iterator[Need]:
             what = f"{outcome.story} {outcome.status}: {outcome.reason}"
             how = f"storyloom deliver, in {_repository(folder)}, goes on with it"
             yield Need(severity, _time(shelf.changed(name)), _name(folder), what, how)
+
+
+def _phases(folder: Path, *, asked: bool, failed: bool) -> Iterator[Need]:
+    """Phases that failed, or stopped for something else than a question; stories speak for the implementation."""
+    from pydantic import ValidationError
+    from storyloom.blocks.shelf import FileShelf
+    from storyloom.tasks.delivery import PhaseEnd
+
+    shelf = FileShelf(folder / "shelf")
+    for name in shelf.names("phases/"):
+        try:
+            end = PhaseEnd.model_validate_json(shelf.get(name) or "")
+        except ValidationError:
+            continue
+        said = end.phase is Phase.IMPLEMENTATION and failed
+        if said or not (end.state == "failed" or (end.state == "waiting" and not asked)):
+            continue
+        how = f"storyloom deliver, in {_repository(folder)}, goes on with it"
+        what = f"{end.phase.value} {end.state}: {end.detail}"
+        yield Need("important", _time(shelf.changed(name)), _name(folder), what, how)
 
 
 def _budget(folder: Path, ledger_url: str) -> Iterator[Need]:

@@ -42,8 +42,8 @@ def notice(escalation: Escalation, moment: Moment, number: int, notify: Notify, 
         lines.append("Choices: " + ", ".join(plain(option) for option in question.options))
     if question.recommendation:
         lines.append(f"Would do: {plain(question.recommendation)} ({question.confidence:.0%})")
-    if escalation.deadline:
-        lines.append(f"Until {escalation.deadline}: then {plain(escalation.default) or 'the work is set aside'}")
+    if end := ends_at(escalation, notify, people):
+        lines.append(f"Until {end.isoformat()}: then {plain(escalation.default) or 'the work is set aside'}")
     lines.append(f"Answer: storyloom escalations answer {escalation.id}")
     if escalation.link:
         lines.append(escalation.link)
@@ -76,13 +76,45 @@ def budget_notice(alert: Alert, notify: Notify, key: str) -> Notice:
     )
 
 
+def ends_at(escalation: Escalation, notify: Notify, people: Sequence[Person]) -> datetime | None:
+    """When the question ends without an answer: at its deadline, or later where a next person is told of it then.
+
+    That person has as long as there is between two reminders. None where there is no deadline.
+    """
+    if not escalation.deadline:
+        return None
+    deadline = datetime.fromisoformat(escalation.deadline)
+    names = audience(escalation.question, people)
+    roles = {p.role == "admin" for p in people if p.name in names}
+    return deadline + between(escalation, notify) if len(roles) == 2 else deadline
+
+
+def between(escalation: Escalation, notify: Notify) -> timedelta:
+    """The time between two reminders of a question."""
+    return timedelta(hours=notify.remind_every_hours or INTERVAL[escalation.severity])
+
+
+def next_moment(escalation: Escalation, notify: Notify, people: Sequence[Person], now: datetime) -> datetime | None:
+    """When something is to be done for an open question next: tell people again, or end it. None: never again."""
+    moments = []
+    if escalation.deadline:
+        moments.append(datetime.fromisoformat(escalation.deadline))
+    if (end := ends_at(escalation, notify, people)) is not None:
+        moments.append(end)
+    created, every = datetime.fromisoformat(escalation.created), between(escalation, notify)
+    number = max(0, int((now - created) / every)) + 1
+    if number <= notify.reminders:
+        moments.append(created + number * every)
+    return min((moment for moment in moments if moment > now), default=None)
+
+
 def due(escalation: Escalation, notify: Notify, now: datetime) -> tuple[Moment, int] | None:
     """The last moment that has come, with its number; None before the question was asked."""
     created = datetime.fromisoformat(escalation.created)
     deadline = datetime.fromisoformat(escalation.deadline) if escalation.deadline else None
     if deadline is not None and now >= deadline:
         return "overdue", 0
-    every = timedelta(hours=notify.remind_every_hours or INTERVAL[escalation.severity])
+    every = between(escalation, notify)
     if now < created:
         return None
     passed = int((now - created) / every)

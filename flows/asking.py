@@ -22,11 +22,14 @@ from prefect.runtime import flow_run
 from ..domain.approvals import OWNER, Given, audience
 from ..domain.escalations import GATES, SEVERITY, Answer, Escalation, Kind, Question, decide_by_policy
 from ..domain.ports import ProjectRef
-from ..tasks.answers import submit, time_is_up
+from ..tasks.alarm import set_alarm
+from ..tasks.answers import end_if_overdue, submit
 from ..tasks.decide import decide_question
 from ..tasks.notify import tell
 from ..tasks.ports import Ports, ports_for
 from ..tasks.questions import keep_answer, kept_answer, mirror_open, mirrored, supersede
+from ..tasks.recording import root_run
+from ..tasks.waiting import show_needs, tagged_as_waiting
 from .forms import WOKEN, form
 from .left_forms import left_forms
 from .pausing import pause
@@ -77,25 +80,29 @@ def settle(project: ProjectRef, question: Question, *, subject: Subject | None =
         return kept_answer(ports, question)
     if frees_worker(settings):
         return None
-    return ask_person(project, escalation, subject)
+    with tagged_as_waiting(UUID(escalation.flow_run)):
+        answer = ask_person(project, escalation, subject)
+    show_needs(ports)
+    return answer
 
 
 def escalate(ports: Ports, question: Question) -> Escalation:
     """The question as an escalation of this flow run, mirrored for everybody who looks, and its people told.
 
-    One that is open since an earlier run keeps its beginning and its deadline. What somebody gave in a form of that run
-    counts, though its process died before reading it; a deadline that has passed meanwhile takes the default.
+    One that is open since an earlier run keeps its beginning and its deadline, so that nothing pushes its end away. What
+    somebody gave in a form of that run counts, though its process died before reading it; a deadline that has passed
+    meanwhile takes the default.
     """
     supersede(ports, question)
     before = mirrored(ports, question.id)
-    now = datetime.now(UTC)
-    if before is not None and before.status == "pending":
+    now, ended = datetime.now(UTC), False
+    if before is not None and before.status in ("pending", "set_aside"):
         take_in_left(ports, before)
-        time_is_up_if_due(ports, before)
+        ended = end_if_overdue(ports, before)
         before = mirrored(ports, question.id) or before
     if before is not None and before.status == "answered":
         return before
-    going_on = before is not None and before.status == "pending"
+    going_on = before is not None and before.status in ("pending", "set_aside") and not ended
     deadline = now + timedelta(hours=ports.config.settings.answer_within_hours)
     escalation = Escalation(
         id=question.id,
@@ -107,12 +114,20 @@ def escalate(ports: Ports, question: Question) -> Escalation:
         audience=tuple(audience(question, ports.config.people)),
         project_name=ports.config.project.name,
         flow_run=str(flow_run.get_id() or ""),
-        link=str(flow_run.ui_url or ""),
+        link=_link(ports),
     )
     escalation = mirror_open(ports, escalation)
     if escalation.status != "answered":
         tell(ports, escalation)
+        set_alarm(ports, [escalation])
+    show_needs(ports)
     return escalation
+
+
+def _link(ports: Ports) -> str:
+    """Where the form is shown: this run's page, or that of the top run when it is the one that is suspended."""
+    own, url = str(flow_run.get_id() or ""), str(flow_run.ui_url or "")
+    return url.replace(own, root_run()) if own and frees_worker(ports.config.settings) else url
 
 
 def ask_person(project: ProjectRef, escalation: Escalation, subject: Subject | None = None) -> Answer | None:
@@ -156,14 +171,6 @@ def take_in_left(ports: Ports, escalation: Escalation) -> None:
         take_in(ports, escalation, given)
 
 
-def time_is_up_if_due(ports: Ports, escalation: Escalation) -> bool:
-    """End the question when its deadline has passed; whether it had."""
-    if datetime.now(UTC) < datetime.fromisoformat(escalation.deadline):
-        return False
-    time_is_up(ports, escalation.id)
-    return True
-
-
 def _pause(ports: Ports, escalation: Escalation, complaint: str, key: str) -> RunInput | None:
     """What the form was filled in with; None when the run was resumed without any input."""
     run_id = UUID(flow_run.get_id())
@@ -190,7 +197,7 @@ def _watch(ports: Ports, escalation: Escalation, run_id: UUID, answered: threadi
         with suppress(OSError):
             now = mirrored(ports, escalation.id) or escalation
             decided = kept_answer(ports, escalation.question) is not None or now.status != "pending"
-            if decided or time_is_up_if_due(ports, now):
+            if decided or end_if_overdue(ports, now):
                 wake(run_id, escalation)
             elif time.monotonic() >= next_reminder:
                 next_reminder = time.monotonic() + REMIND_SECONDS

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
 
 from prefect import flow
-from pydantic import Field
 
 from ..domain.delivery import Delivery, PhaseReport, overall_status
 from ..domain.phases import Phase
@@ -34,14 +32,16 @@ FLOWS: dict[Phase, Callable[[ProjectRef], PhaseReport]] = {
 @flow(name="deliver-project", flow_run_name="deliver {project.repository}")
 def deliver_project(
     project: ProjectRef,
-    brief: Annotated[
-        str, Field(title="Brief", description="The idea in a few paragraphs; empty: docs/brief.md of the project")
-    ] = "",
-    until: Annotated[
-        Phase, Field(title="Until", description="The last phase to run; later ones are left for another day")
-    ] = Phase.DEPLOYMENT,
+    brief: str = "",
+    until: Phase = Phase.DEPLOYMENT,
 ) -> Delivery:
-    """Run the method's phases over a project: do what is missing, skip what exists, stop where a person must decide."""
+    """Run the method's phases over a project: do what is missing, skip what exists, stop where a person must decide.
+
+    Args:
+        project: The project to work on.
+        brief: The idea in a few paragraphs; empty: docs/brief.md of the project.
+        until: The last phase to run; later ones are left for another day.
+    """
     with ports_for(project).lease():
         return freeing_worker(project, lambda: _deliver(project, brief, until))
 

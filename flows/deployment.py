@@ -15,12 +15,17 @@ from ..tasks.quality import gated_commit
 from .orchestrating import orchestrating
 from .phases import approved, report
 from .run_workflow import run_workflow
+from .suspending import freeing_worker
 
 
 @flow(name="deployment", flow_run_name="deployment")
 @orchestrating
 def deployment(project: ProjectRef) -> PhaseReport:
     """Write the release notes and release the commit that passed the quality gate."""
+    return freeing_worker(project, lambda: _deployment(project))
+
+
+def _deployment(project: ProjectRef) -> PhaseReport:
     ports = ports_for(project)
     facts = phase_facts(project)
     commit = gated_commit(project)

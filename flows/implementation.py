@@ -32,6 +32,7 @@ from .develop_story import develop_story
 from .integrate import integrate
 from .orchestrating import orchestrating
 from .phases import approved, report
+from .suspending import freeing_worker
 
 NO_STORIES = "The epics document names no story; write each as `### Story 1.1: title` below `## Epic 1: title`."
 
@@ -40,6 +41,10 @@ NO_STORIES = "The epics document names no story; write each as `### Story 1.1: t
 @orchestrating
 def implementation(project: ProjectRef) -> PhaseReport:
     """Develop, review and merge all stories that are not done."""
+    return freeing_worker(project, lambda: _implementation(project))
+
+
+def _implementation(project: ProjectRef) -> PhaseReport:
     sprint = plan_sprint(project)
     if not sprint.stories:
         return report(Phase.IMPLEMENTATION, [], [], "failed", NO_STORIES)

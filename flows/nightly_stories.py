@@ -21,15 +21,18 @@ from .implementation import implementation
 @flow(name="nightly-stories", flow_run_name="nightly stories")
 def nightly_stories(
     project: ProjectRef,
-    budget_usd: Annotated[
-        float, Field(title="Budget", description="Most US dollars to spend tonight, at list price", ge=0)
-    ] = 10.0,
-    until_hour: Annotated[
-        int, Field(title="Until", description="Hour of the day (UTC) after which no new story is started", ge=0, le=23)
-    ] = 6,
-    at_once: Annotated[int, Field(title="At once", description="How many stories at a time", ge=1, le=64)] = 3,
+    budget_usd: Annotated[float, Field(ge=0)] = 10.0,
+    until_hour: Annotated[int, Field(ge=0, le=23)] = 6,
+    at_once: Annotated[int, Field(ge=1, le=64)] = 3,
 ) -> PhaseReport:
-    """Develop the stories that are ready; what waits for a person is set aside and does not hold the rest."""
+    """Develop the stories that are ready; what waits for a person is set aside and does not hold the rest.
+
+    Args:
+        project: The project to work on.
+        budget_usd: Most US dollars to spend tonight, at list price.
+        until_hour: Hour of the day (UTC) after which no new story is started.
+        at_once: How many stories at a time.
+    """
     now = datetime.now(UTC)
     hours = (until_hour - now.hour) % 24 or 24
     night = project.model_copy(

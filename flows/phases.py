@@ -15,27 +15,28 @@ from ..tasks.ports import ports_for
 from .gates import lets_pass
 from .orchestrating import orchestrating
 from .run_workflow import run_workflow
+from .suspending import freeing_worker
 
 
 @flow(name="analysis", flow_run_name="analysis")
 @orchestrating
 def analysis(project: ProjectRef) -> PhaseReport:
     """From the idea to a product brief."""
-    return run_jobs(project, Phase.ANALYSIS)
+    return freeing_worker(project, lambda: run_jobs(project, Phase.ANALYSIS))
 
 
 @flow(name="planning", flow_run_name="planning")
 @orchestrating
 def planning(project: ProjectRef) -> PhaseReport:
     """From the product brief to requirements; a tech-spec for small projects."""
-    return run_jobs(project, Phase.PLANNING)
+    return freeing_worker(project, lambda: run_jobs(project, Phase.PLANNING))
 
 
 @flow(name="solutioning", flow_run_name="solutioning")
 @orchestrating
 def solutioning(project: ProjectRef) -> PhaseReport:
     """From requirements to an architecture, epics and stories, and the readiness gate."""
-    return run_jobs(project, Phase.SOLUTIONING)
+    return freeing_worker(project, lambda: run_jobs(project, Phase.SOLUTIONING))
 
 
 def run_jobs(project: ProjectRef, phase: Phase) -> PhaseReport:

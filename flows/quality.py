@@ -16,12 +16,17 @@ from ..tasks.verification import run_tests
 from .orchestrating import orchestrating
 from .phases import approved, report
 from .run_workflow import run_workflow
+from .suspending import freeing_worker
 
 
 @flow(name="quality", flow_run_name="quality")
 @orchestrating
 def quality(project: ProjectRef) -> PhaseReport:
     """Run all tests on the main line, weigh the evidence, and give the release's verdict."""
+    return freeing_worker(project, lambda: _quality(project))
+
+
+def _quality(project: ProjectRef) -> PhaseReport:
     ports = ports_for(project)
     facts = phase_facts(project)
     code = ports.workspace.tip()

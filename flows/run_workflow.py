@@ -21,6 +21,7 @@ from ..tasks.workflow_runs import OpenRun, close_run, open_run, outcome_of
 from ..tasks.workflow_steps import RunRef, begin_workflow, finish_workflow, found, label_of, run_step, settle
 from .asking import settle as settle_question
 from .at_the_cap import past_the_cap
+from .suspending import first_time, freeing_worker
 
 MAX_DEPTH = 6
 MAX_STEPS = 500
@@ -42,6 +43,24 @@ def run_workflow(
     returns the same outcome when it had ended and its documents are as it left them; `fresh` begins anew. With `commit`
     its documents enter the main line when it has ended; phases commit for themselves.
     """
+
+    def work() -> Outcome:
+        anew = fresh and first_time(project)  # a run that was suspended goes on from there
+        return _run(project, workflow, inputs or {}, options or RunOptions(), callers, fresh=anew, commit=commit)
+
+    return freeing_worker(project, work)
+
+
+def _run(
+    project: ProjectRef,
+    workflow: str,
+    inputs: dict[str, str],
+    options: RunOptions,
+    callers: tuple[str, ...],
+    *,
+    fresh: bool,
+    commit: bool,
+) -> Outcome:
     try:
         it = open_workflow(ports_for(project), workflow)
     except (WorkflowError, InputError) as error:
@@ -49,13 +68,13 @@ def run_workflow(
     if it.workflow.path in callers or len(callers) >= MAX_DEPTH:
         chain = " → ".join((*callers, it.workflow.path))
         return Outcome(workflow=it.workflow.name, status="blocked", reason=f"it is called by itself: {chain}")
-    run = RunRef(project=project, workflow=workflow, digest=it.digest, options=options or RunOptions())
-    opened = open_run(run, inputs or {}, fresh=fresh)
+    run = RunRef(project=project, workflow=workflow, digest=it.digest, options=options)
+    opened = open_run(run, inputs, fresh=fresh)
     state = RunState(workflow=it.workflow.name)
 
     def to_its_end() -> None:
         nonlocal state
-        for state in _states(run, opened, inputs or {}, callers):
+        for state in _states(run, opened, inputs, callers):
             settle(run, state)
 
     try:

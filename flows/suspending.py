@@ -23,6 +23,7 @@ from ..domain.ports import ProjectRef
 from ..domain.settings import Settings
 from ..tasks.ports import Ports, ports_for
 from ..tasks.questions import escalations, mirrored
+from ..tasks.waiting import show_needs, tagged_as_waiting
 from .forms import WOKEN, form
 from .waking import NOTES
 
@@ -51,7 +52,8 @@ def freeing_worker(project: ProjectRef, work: Callable[[], T]) -> T:
     from .asking import take_in
 
     ports = ports_for(project)
-    if flow_run.get_parent_flow_run_id() or not frees_worker(ports.config.settings):
+    settings = ports.config.settings
+    if not settings.fleet or flow_run.get_parent_flow_run_id() or not frees_worker(settings):
         return work()
     while True:
         _take_up(ports, take_in)
@@ -59,7 +61,14 @@ def freeing_worker(project: ProjectRef, work: Callable[[], T]) -> T:
         waiting = waiting_for(ports, run_ids())
         if not waiting:
             return result
-        ports.shelf.put(_name(), json.dumps({**_note(ports), "id": waiting[0].id, "complaint": ""}))
+        note = {**_note(ports), "id": waiting[0].id, "open": [one.id for one in waiting], "complaint": ""}
+        ports.shelf.put(_name(), json.dumps(note))
+
+
+def first_time(project: ProjectRef) -> bool:
+    """Whether this flow run has not begun its work before; one that frees its worker begins several times."""
+    ports = ports_for(project)
+    return not ports.config.settings.fleet or ports.shelf.put_new(f"begun/{flow_run.get_id()}", "")
 
 
 def _take_up(ports: Ports, take_in: TakeIn) -> None:
@@ -70,8 +79,12 @@ def _take_up(ports: Ports, take_in: TakeIn) -> None:
         if escalation is None or escalation.status != "pending":
             break
         key = f"{escalation.id}-{escalation.created[:19].replace(':', '-').lower()}-{note['try']}"
-        given = suspend_flow_run(wait_for_input=form(escalation, note["complaint"]), timeout=TIMEOUT_SECONDS, key=key)
+        with tagged_as_waiting(UUID(flow_run.get_id())):
+            given = suspend_flow_run(
+                wait_for_input=form(escalation, note["complaint"]), timeout=TIMEOUT_SECONDS, key=key
+            )
         complaint = take_in(ports, escalation, given)
+        show_needs(ports)
         note = {**note, "try": note["try"] + 1, "complaint": complaint}  # a key that came before shows no form
         after = mirrored(ports, escalation.id)
         if after is None or after.status != "pending" or getattr(given, "notes", "") == WOKEN:
@@ -100,8 +113,10 @@ def waiting_for(ports: Ports, runs: set[str]) -> list[Escalation]:
 
 
 def _note(ports: Ports) -> dict[str, Any]:
-    """The question that this run waits for ("" for none), how many forms it has shown, what was wrong with the last."""
-    return {"id": "", "try": 0, "complaint": "", **json.loads(ports.shelf.get(_name()) or "{}")}
+    """The question whose form this run shows ("" for none), all that it waits for, how many forms there were, and
+    what was wrong with the last answer.
+    """
+    return {"id": "", "open": [], "try": 0, "complaint": "", **json.loads(ports.shelf.get(_name()) or "{}")}
 
 
 def _name() -> str:

@@ -58,6 +58,33 @@ def wake_for(ports: Ports, escalation: Escalation) -> Woken:
     return "goes on" if resumed or (asked is not None and not asked.is_final()) else "kept"
 
 
+def wake_overslept(ports: Ports) -> list[str]:
+    """Resume the project's suspended runs of whose questions one is closed by now; the ids of those runs.
+
+    Whoever took the answer could not reach the server then.
+    """
+    woken = []
+    for name in ports.shelf.names(NOTES):
+        note = json.loads(ports.shelf.get(name) or "{}")
+        shown = mirrored(ports, note["id"]) if note.get("id") else None
+        if shown is None:
+            continue
+        asked = [mirrored(ports, one) for one in note.get("open") or [note["id"]]]
+        if all(one is not None and one.status == "pending" for one in asked):
+            continue
+        run_id = name.removeprefix(NOTES)
+        try:
+            chain = runs_above(UUID(run_id))
+        except httpx.HTTPError:
+            continue
+        state = chain[0].state if chain else None
+        if state is None or state.is_final():
+            ports.shelf.put(name, "{}")
+        elif state.is_paused() and wake(UUID(run_id), shown):
+            woken.append(run_id)
+    return woken
+
+
 def runs_above(run_id: UUID) -> list[FlowRun]:
     """The run and those above it, the top run last; those that the server does not know any more are left out."""
     found: list[FlowRun] = []

@@ -11,6 +11,7 @@ from ..domain.notices import budget_notice
 from .notify import being_sent, send
 from .ports import Ports
 from .recording import event_key, record, tags_for
+from .waiting import show_needs
 
 log = logging.getLogger(__name__)
 TOLD = "budget-alerts/"
@@ -44,6 +45,7 @@ def tell_of_budget(ports: Ports, alert: Alert) -> list[str]:
         told = send(ports, message)
         if not being_sent(ports, message):
             ports.shelf.put(TOLD + key, message.body)
+        show_needs(ports)
         return told
     except (StoryloomError, OSError) as error:
         log.warning("Nobody could be told of it: %s", error)

@@ -5,8 +5,11 @@ Everything goes through `submit`, so that the same rules hold on every way; the 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from ..domain.approvals import Given, Ruling, may_rule, rule
 from ..domain.escalations import GATES, Answer, Escalation
+from ..domain.notices import ends_at
 from .ports import Ports
 from .questions import keep_answer, keep_first, kept_answer, mirror, mirrored, now
 
@@ -64,10 +67,19 @@ def cancel(ports: Ports, question_id: str, by: str) -> str:
     return ""
 
 
+def end_if_overdue(ports: Ports, escalation: Escalation, moment: datetime | None = None) -> bool:
+    """End the question when its time is over, that of the next person included; whether it was over."""
+    end = ends_at(escalation, ports.config.notify, ports.config.people)
+    if end is None or (moment or datetime.now(UTC)) < end:
+        return False
+    time_is_up(ports, escalation.id)
+    return True
+
+
 def time_is_up(ports: Ports, question_id: str) -> None:
     """Take the default answer; without one a gate expires and other work is set aside."""
     escalation = mirrored(ports, question_id)
-    if escalation is None or escalation.status != "pending":
+    if escalation is None or escalation.status not in ("pending", "set_aside"):
         return
     question = escalation.question
     if escalation.default and question.kind not in GATES:
@@ -81,4 +93,5 @@ def time_is_up(ports: Ports, question_id: str) -> None:
         close(ports, escalation, keep_answer(ports, question, answer))
         return
     status = "expired" if question.kind in GATES else "set_aside"
-    mirror(ports, escalation.model_copy(update={"status": status}))
+    if status != escalation.status:
+        mirror(ports, escalation.model_copy(update={"status": status}))

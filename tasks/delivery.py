@@ -15,8 +15,17 @@ from ..domain.ports import ProjectRef
 from .documents import commit_texts
 from .ports import ports_for
 from .recording import event_key, record, tags_for
+from .waiting import show_needs
 
 CONFIG = ".bmad/project-config.yaml"
+
+
+class PhaseEnd(Value):
+    """Where a phase was last seen: started, or how it ended and why."""
+
+    phase: Phase
+    state: str
+    detail: str = ""
 
 
 class Published(Value):
@@ -52,8 +61,10 @@ def prepare(project: ProjectRef, brief: str = "") -> str:
 
 
 def mark_phase(project: ProjectRef, phase: Phase, state: str, detail: str = "") -> None:
-    """Record that a phase started or ended."""
+    """Record that a phase started or ended, and show people what needs them now."""
     ports = ports_for(project)
+    end = PhaseEnd(phase=phase, state=state, detail=detail)
+    ports.shelf.put(f"phases/{phase.value}.json", end.model_dump_json(indent=2))
     record(
         ports,
         RunMarked(
@@ -66,6 +77,8 @@ def mark_phase(project: ProjectRef, phase: Phase, state: str, detail: str = "") 
             prefect_run=str(flow_run.get_id() or ""),
         ),
     )
+    if state != "started":
+        show_needs(ports)
 
 
 @task(name="publish", task_run_name="publish the main line", cache_policy=NO_CACHE)

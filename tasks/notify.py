@@ -21,7 +21,7 @@ def tell(ports: Ports, escalation: Escalation, moment: datetime | None = None) -
     A channel that cannot be reached never holds the work up: the reason is logged and kept beside the question.
     """
     found = due(escalation, ports.config.notify, moment or datetime.now(UTC))
-    if found is None or escalation.status != "pending":
+    if found is None or escalation.status not in ("pending", "set_aside"):
         return []
     return send(ports, notice(escalation, *found, ports.config.notify, ports.config.people))
 

@@ -88,6 +88,7 @@ class Ports:
     lease: Lane = nullcontext  # held by the one orchestrator of the project
     bill: Callable[[], str] = lambda: ""  # the project's bill as Markdown
     foresee: Callable[[Sequence[Planned]], Estimate] = lambda _: NOTHING  # what work ahead will cost
+    needs: Callable[[], str] = lambda: ""  # what waits for a person in all projects, as Markdown
     mode: Literal["live", "rehearsal"] = "live"
 
 

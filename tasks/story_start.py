@@ -19,8 +19,10 @@ from ..domain.stories import Story, StoryOutcome
 from .integration import branch_of
 from .personas import persona_of
 from .ports import Ports, ports_for
+from .waiting import show_needs
 
 TEXT_FILE_LIMIT = 200_000
+NEEDS_PERSON = ("failed", "blocked", "waiting")
 SOURCE = re.compile(r"\.(py|js|jsx|ts|tsx|go|rs|java|kt|c|h|cc|cpp|hpp|rb|php|cs|swift|sql|toml|cfg|md|html|css|sh)$")
 
 
@@ -126,5 +128,8 @@ def _notes(ports: Ports, story: Story) -> list[tuple[str, str]]:
 
 def keep_outcome(project: ProjectRef, outcome: StoryOutcome) -> StoryOutcome:
     """Keep how the work on a story ended, and return it."""
-    ports_for(project).shelf.put(outcome_name(outcome.story), outcome.model_dump_json(indent=2))
+    ports = ports_for(project)
+    ports.shelf.put(outcome_name(outcome.story), outcome.model_dump_json(indent=2))
+    if outcome.status in NEEDS_PERSON:
+        show_needs(ports)
     return outcome

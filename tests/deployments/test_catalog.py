@@ -43,5 +43,15 @@ def test_the_nightly_schedule_names_its_zone_and_waits_to_be_switched_on(declare
 
 def test_forms_say_what_their_fields_mean():
     for deployment in deployments():
-        project = deployment._parameter_openapi_schema.definitions["ProjectRef"]["properties"]["repository"]
+        schema = deployment._parameter_openapi_schema
+        project = schema.definitions["ProjectRef"]["properties"] if schema.definitions else schema.properties
+        project = project["repository"]
         assert "Absolute path" in project["description"], deployment.name
+
+
+def test_every_field_of_the_forms_that_people_use_most_is_explained():
+    made = {d.name: d for d in deployments()}
+    for name in ("deliver-project", "nightly-stories", "look-after-questions"):
+        fields = made[name]._parameter_openapi_schema.properties
+        assert all(field.get("description") for field in fields.values()), (name, fields)
+        assert "Args" not in made[name].description

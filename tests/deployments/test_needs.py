@@ -1,5 +1,7 @@
 """What needs a person is found in the state that the projects really keep, and shown by `storyloom status`."""
 
+import dataclasses
+import re
 from decimal import Decimal
 
 import pytest
@@ -8,9 +10,12 @@ from storyloom.blocks.project_config import CONFIG_PATH
 from storyloom.blocks.shelf import FileShelf
 from storyloom.cli.status import show_status
 from storyloom.deployments.environment import project_folder, read_environment
-from storyloom.deployments.needs import needs
+from storyloom.deployments.needs import needs, needs_markdown
+from storyloom.domain.escalations import Escalation, Question
 from storyloom.domain.model_calls import CallTags
+from storyloom.domain.phases import Phase
 from storyloom.domain.stories import Lane, StoryOutcome
+from storyloom.tasks.delivery import PhaseEnd
 
 SETTINGS = "project:\n  name: shortlinks\nsettings:\n  llm_budget_usd: 10\n"
 
@@ -40,6 +45,15 @@ class Installation:
     def end(self, **outcome):
         outcome = StoryOutcome(story=outcome.pop("story", "1-1-x"), **outcome)
         self.shelf.put(f"stories/{outcome.story}/outcome.json", outcome.model_dump_json())
+
+    def ask(self):
+        question = Question(project=str(self.repository), question="Which [alphabet](http://evil.example)?")
+        one = Escalation(
+            id=question.id, question=question, severity="important", created="2026-01-05T08:00:00+00:00",
+            project_name="shop", link="http://127.0.0.1:4200/runs/flow-run/1",
+        )  # fmt: skip
+        self.shelf.put(f".bmad-escalations/{one.id}.json", one.model_dump_json())
+        return one
 
     def found(self):
         return [(need.severity, need.project, need.what) for need in needs(self.environment)]
@@ -105,3 +119,41 @@ def test_the_command_prints_what_to_do_and_its_exit_code_says_that_something_wai
     assert "critical" in printed
     assert "shortlinks: budget: $10.00 of $10.00 are spent" in printed
     assert "raise settings.llm_budget_usd, or stop" in printed
+
+
+def test_a_phase_that_failed_is_shown_and_one_that_waits_for_an_open_question_is_not_told_twice(installed):
+    def end(phase, state, detail=""):
+        found = PhaseEnd(phase=phase, state=state, detail=detail)
+        installed.shelf.put(f"phases/{phase.value}.json", found.model_dump_json())
+
+    end(Phase.ANALYSIS, "done")
+    end(Phase.PLANNING, "waiting", "create-prd is blocked: no brief")
+    end(Phase.QUALITY, "failed", "The quality gate says fail.")
+    assert sorted(installed.found()) == [
+        ("important", "project", "planning waiting: create-prd is blocked: no brief"),
+        ("important", "project", "quality failed: The quality gate says fail."),
+    ]
+    installed.ask()
+    assert [what for _, _, what in installed.found()] == [
+        "clarification: Which [alphabet](http://evil.example)?",
+        "quality failed: The quality gate says fail.",
+    ]
+    end(Phase.QUALITY, "started")
+    end(Phase.IMPLEMENTATION, "failed", "1-1-x: No test passes.")
+    installed.end(status="failed", reason="No test passes.")
+    assert [what for _, _, what in installed.found()][1:] == ["1-1-x failed: No test passes."]
+
+
+def test_the_page_for_the_ui_says_the_same_with_links_to_our_runs_and_nothing_else_active(installed):
+    assert needs_markdown(needs(installed.environment)) == "# What needs me\n\nNothing needs you.\n"
+    one = installed.ask()
+    installed.spend("10")
+    found = needs(installed.environment)
+    page = needs_markdown(found)
+    assert page.startswith("# What needs me (2)\n\n### critical · shortlinks\n\nbudget: $10.00 of $10.00 are spent\n")
+    assert "### important · shop · since 2026-01-05 08:00 UTC" in page
+    assert f"`storyloom escalations show {one.id} -C {installed.repository}`" in page
+    assert re.findall(r"\]\(([^)]*)\)", page) == ["http://127.0.0.1:4200/runs/flow-run/1"]
+    assert "http://evil" not in page
+    bad = dataclasses.replace(found[1], link="javascript:alert(1)")
+    assert "](" not in needs_markdown([bad])

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from storyloom.domain.escalations import Escalation, Question
-from storyloom.domain.notices import due, notice
+from storyloom.domain.notices import due, ends_at, next_moment, notice
 from storyloom.domain.settings import Notify, Person
 
 START = datetime.fromisoformat("2026-01-01T08:00:00+00:00")
@@ -49,3 +49,22 @@ def test_the_message_says_what_is_asked_until_when_and_how_to_answer_on_plain_li
         "http://127.0.0.1:4200/runs/1",
     ]
     assert message.key == f"q-1/{ASKED.created}/reminder-1"
+
+
+def test_a_question_ends_at_its_deadline_or_later_where_a_next_person_is_told_of_it_then():
+    deadline = START + timedelta(hours=20)
+    assert ends_at(ASKED, RULES, ()) == deadline
+    assert ends_at(ASKED, RULES, PEOPLE[1:]) == deadline  # only an admin: there is nobody next
+    assert ends_at(ASKED, RULES, PEOPLE) == deadline + timedelta(hours=4)
+    assert ends_at(ASKED.model_copy(update={"deadline": ""}), RULES, PEOPLE) is None
+
+
+@pytest.mark.parametrize(("hours", "next_at"), [(0, 4), (4, 8), (8, 20), (19.5, 20), (20, 24), (24, None), (999, None)])
+def test_the_next_moment_is_a_reminder_the_deadline_or_the_end(hours, next_at):
+    found = next_moment(ASKED, RULES, PEOPLE, START + timedelta(hours=hours))
+    assert found == (None if next_at is None else START + timedelta(hours=next_at))
+
+
+def test_without_reminders_and_a_deadline_there_is_no_next_moment():
+    quiet = ASKED.model_copy(update={"deadline": ""})
+    assert next_moment(quiet, Notify(reminders=0), PEOPLE, START) is None
