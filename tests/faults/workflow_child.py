@@ -21,7 +21,7 @@ from storyloom.blocks.shelf import FileShelf
 from storyloom.domain.fakes import MemoryDocuments, MemoryTexts
 from storyloom.domain.model_calls import ModelReply, ModelRequest
 from storyloom.domain.ports import ProjectRef
-from storyloom.domain.settings import Project, ProjectConfig
+from storyloom.domain.settings import Project, ProjectConfig, Settings
 from storyloom.flows.run_workflow import run_workflow
 from storyloom.tasks.ports import Ports, use
 
@@ -110,7 +110,7 @@ def run(job: dict[str, Any]) -> bool:
     def factory(project: ProjectRef) -> Ports:
         return Ports(
             project,
-            config=ProjectConfig(project=Project(name="Shelf")),
+            config=ProjectConfig(project=Project(name="Shelf"), settings=Settings(questions="simulate")),
             models=SimpleNamespace(complete=outside.complete),  # type: ignore[arg-type]
             documents=Documents(outside),
             texts=MemoryTexts(WORKFLOW),

@@ -39,9 +39,9 @@ class World:
     def __init__(self, tmp_path, texts, documents=None, answer=scripted):
         self.project = ProjectRef(repository=str(tmp_path))
         self.documents, self.models, self.shelf = MemoryDocuments(documents), ScriptedModels(answer), MemoryShelf()
+        config = ProjectConfig(project=Project(name="Shelf", id="shelf"), settings=Settings(questions="simulate"))
         self.ports = Ports(
-            self.project, config=ProjectConfig(project=Project(name="Shelf", id="shelf")), models=self.models,
-            documents=self.documents, texts=texts, shelf=self.shelf,
+            self.project, config=config, models=self.models, documents=self.documents, texts=texts, shelf=self.shelf,
             recorder=SimpleNamespace(record=lambda _event: None),
         )  # fmt: skip
 

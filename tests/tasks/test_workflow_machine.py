@@ -12,6 +12,7 @@ from storyloom.tasks.ports import Ports
 from storyloom.tasks.workflow_begin import initial_state
 from storyloom.tasks.workflow_machine import Machine, RunOptions
 
+SIMULATED = Settings(questions="simulate")
 REPORT = {
     "report": "done", "document": "", "variables": [], "files": [], "assumptions": [], "open_questions": [], "stop": "",
 }  # fmt: skip
@@ -24,7 +25,7 @@ class World:
         self.answers = answers or {}
         self.models = ScriptedModels(self.answer)
         self.documents = MemoryDocuments(documents)
-        config = ProjectConfig(project=Project(name="Shelf"), settings=settings or Settings(), onboarding=onboarding)
+        config = ProjectConfig(project=Project(name="Shelf"), settings=settings or SIMULATED, onboarding=onboarding)
         self.ports = Ports(
             ProjectRef(repository="/srv/shelf"), config=config, models=self.models, documents=self.documents,
             texts=MemoryTexts(files),
