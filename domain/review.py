@@ -81,7 +81,8 @@ def verdict(
     held = [each for each in findings if each.severity in HOLDS_BACK]
     held += [each for each in unmet_criteria(latest, criteria) if not any(same_finding(each, w) for w in waived)]
     held += failed_tests(tests)
-    unclear = _unclear(latest, criteria, bool(held or findings))
+    named = bool(held or findings) or any(each.status == "open" for each in latest.findings)  # if dismissed since
+    unclear = _unclear(latest, criteria, named)
     if not held and not unclear:
         return Approve(tuple(findings))
     if latest.verdict == "blocked" or len(reports) >= settings.max_review_rounds:

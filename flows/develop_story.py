@@ -37,7 +37,7 @@ from ..tasks.waivers import waived
 from .asking import settle
 from .at_the_cap import past_the_cap
 from .gates import before_merge, before_story
-from .review_conflict import settle_conflict
+from .review_conflict import settle_review
 
 DEVELOPER, REVIEWER = "amelia", "quinn"
 KEEP_LAST = 6
@@ -164,7 +164,7 @@ class Work:
 
     def conflict(self, decision: GiveUp, notes: str) -> StoryOutcome | None:
         """What a person makes of a review that does not settle; None sends the story back to be mended."""
-        answer = settle_conflict(
+        answer = settle_review(
             self.project, self.story, decision,
             commit=self.commit, rounds=len(self.reviews), cost=f"${self.state.cost:.4f}",
         )  # fmt: skip

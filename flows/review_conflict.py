@@ -11,7 +11,7 @@ from ..tasks.waivers import waive
 from .asking import settle
 
 
-def settle_conflict(
+def settle_review(
     project: ProjectRef, story: Story, gave_up: GiveUp, *, commit: str, rounds: int, cost: str
 ) -> Answer | None:
     """What a person says of the conflict; None while nobody has. What they dismiss stays dismissed for the story.

@@ -1,10 +1,14 @@
 import pytest
 from storyloom.domain.review import (
+    DISMISS,
+    GIVE_BACK,
+    REPAIR,
     Approve,
     GiveUp,
     ReviewAgain,
     SendBack,
     Verdict,
+    conflict_text,
     dismiss,
     merge_rounds,
     same_finding,
@@ -191,3 +195,17 @@ def test_criteria_may_be_named_by_their_numbers():
 def test_without_criteria_of_the_story_the_report_judges_its_own():
     decision = judged(report(met=False), criteria=())
     assert isinstance(decision, SendBack)
+
+
+def test_a_report_that_repeats_only_what_a_person_dismissed_holds_nothing_back():
+    held = finding("The name says nothing", severity="medium")
+    again = report(finding("This name says nothing", severity="medium"), word="changes_requested")
+    assert judged(again, waived=[held]) == Approve()
+    assert isinstance(judged(again), SendBack)
+
+
+def test_what_a_person_reads_of_a_conflict_names_every_finding_and_what_they_can_say():
+    held = finding("It leaks", line=3, detail="The file stays open.")
+    text = conflict_text(GiveUp("3 of 3 rounds of review did not settle it: It leaks.", (held,)))
+    assert "- high: It leaks (a.py:3): The file stays open." in text
+    assert all(f"\n{choice}: " in text for choice in (DISMISS, REPAIR, GIVE_BACK))

@@ -167,7 +167,7 @@ def in_thread(work: Callable[[], Any]) -> Callable[[], Any]:
     thread.start()
 
     def join() -> Any:
-        thread.join(120)
+        thread.join(300)
         assert box, "the run did not end"
         return box[0]
 
