@@ -161,11 +161,18 @@ def markdown(escalation: Escalation) -> str:
     if question.cost_so_far:
         lines.append(f"**Cost so far:** {inert(question.cost_so_far)}  ")
     if escalation.deadline:
-        default = inert(escalation.default) or "the work is set aside"
-        lines.append(f"**Without an answer by {escalation.deadline}:** {default}")
+        nothing = "nothing passes; the next run asks anew" if question.kind in GATES else "the work is set aside"
+        lines.append(
+            f"**Without an answer by {readable(escalation.deadline)}:** {inert(escalation.default) or nothing}"
+        )
     if question.context:
         lines += ["", inert(question.context)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def readable(moment: str) -> str:
+    """A moment to the minute; given and told in UTC."""
+    return f"{moment[:16].replace('T', ' ')} UTC" if moment.endswith("+00:00") else moment
 
 
 _SIGNS = str.maketrans({

@@ -89,9 +89,9 @@ def settle(project: ProjectRef, question: Question, *, subject: Subject | None =
 def escalate(ports: Ports, question: Question) -> Escalation:
     """The question as an escalation of this flow run, mirrored for everybody who looks, and its people told.
 
-    One that is open since an earlier run keeps its beginning and its deadline: nothing pushes its end away. What somebody
-    gave in a form of that run counts, though its process died before reading it; a deadline that has passed meanwhile
-    takes the default.
+    One that is open since an earlier run keeps its beginning and its deadline, so that its end comes. What somebody gave
+    in a form of that run counts, though its process died before reading it; a deadline that has passed meanwhile takes
+    the default.
     """
     supersede(ports, question)
     before = mirrored(ports, question.id)

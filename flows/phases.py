@@ -72,13 +72,14 @@ def approved(project: ProjectRef, phase: Phase, why: str) -> bool:
     """Whether a person lets the phase's result pass; an approval holds for the documents as they are."""
     facts = phase_facts(project)
     paths = [f"{facts.planning_folder}/{job.document}" for job in jobs(phase, facts.level)]
+    main = ports_for(project).config.settings.integration_branch
     question = Question(
         kind=Kind.PHASE_GATE,
         project=project.repository,
         workflow=phase.value,
         step="gate",
         question=f"Let {phase.value} pass?",
-        context=why,
+        context=f"{why}\n\nLook at {', '.join(paths)} on {main}." if paths else why,
         options=(APPROVE, REJECT),
     )
     return lets_pass(project, question, lambda: digest_of(project, paths))

@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from prefect import get_client, suspend_flow_run
+from prefect import get_client, suspend_flow_run, task
+from prefect.cache_policies import NO_CACHE
 from prefect.input import RunInput
 from prefect.runtime import flow_run
+from prefect.transactions import CommitMode, transaction
 
 from ..domain.escalations import Escalation
 from ..domain.ports import ProjectRef
@@ -57,12 +59,23 @@ def freeing_worker(project: ProjectRef, work: Callable[[], T]) -> T:
         return work()
     while True:
         _take_up(ports, take_in)
-        result = work()
+        result = cast(T, begin(work))
         waiting = waiting_for(ports, run_ids())
         if not waiting:
             return result
         note = {**_note(ports), "id": waiting[0].id, "open": [one.id for one in waiting], "complaint": ""}
         ports.shelf.put(_name(), json.dumps(note))
+
+
+@task(name="begin", task_run_name="work begins", cache_policy=NO_CACHE)
+def begin(work: Callable[[], Any]) -> Any:
+    """The work's result, from the beginning.
+
+    A run that is started again takes the first end of each finished subflow for its end now, unless a task calls it
+    (Prefect 3.8.8, `load_subflow_run`). What is done already is found by the work itself.
+    """
+    with transaction(commit_mode=CommitMode.EAGER):  # what is finished in it stays finished if it fails
+        return work()
 
 
 def first_time(project: ProjectRef) -> bool:

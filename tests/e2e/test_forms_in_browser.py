@@ -1,139 +1,137 @@
-"""A person starts a delivery in the browser, is asked in a form, is refused once, answers, and sees the run end.
-
-Real Prefect server, served deployments, git and sandbox; the model's answers are recorded. With STORYLOOM_IMAGES set
-to a folder the screenshots of the documentation are made there.
-"""
+"""A person starts a delivery in the browser, is asked in a form, is refused once, answers, and sees the run end."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    f"--{flag}"
-    for flag in (
-        *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run"),
-        *("disable-background-networking", "disable-component-update", "disable-sync"),
-    )
-]
+def test_a_delivery_is_started_asked_refused_answered_and_ends_in_the_browser(
+    site: Any, page: Any, shoot: Callable[[str], None]
+) -> None:
+    from playwright.sync_api import expect
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.server,
-    pytest.mark.sandbox,
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.xdist_group("road"),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium here"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed"),
-]
+    page.goto(f"{site.ui}/deployments/deployment/{site.deployment('deliver-project')}/run")
+    expect(page.get_by_text("Absolute path of the project")).to_be_visible(timeout=60_000)
+    page.locator("textarea").nth(0).fill(str(site.repository))
+    page.locator("textarea").nth(2).fill((site.repository / "brief.md").read_text())
+    shoot("start.png")
+    page.get_by_role("button", name="Submit").click()
 
+    paused = site.wait_for(lambda: site.runs(state={"type": {"any_": ["PAUSED"]}}))[0]
+    assert paused["name"].startswith("develop · 1.2 ")
+    page.goto(f"{site.ui}/runs/flow-run/{paused['id']}")
+    page.get_by_role("button", name="Resume").first.click()
+    form = page.locator(".p-modal")
+    expect(form).to_contain_text("Without an answer by", timeout=30_000)
+    shoot("form.png")
+    form.locator("textarea").fill("x" * 4001)
+    form.get_by_role("button", name="Submit").click()
+    expect(page.locator(".p-toast__message").first).to_contain_text("is too long")
+    shoot("refused.png")
+    assert site.runs(id={"any_": [paused["id"]]})[0]["state_type"] == "PAUSED"
 
-class Site:
-    """A Prefect server with served deployments, and a project that they can work on."""
-
-    def __init__(self, api: str, repository: Path) -> None:
-        self.api, self.ui, self.repository = api, api.removesuffix("/api"), repository
-
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        request = urllib.request.Request(
-            self.api + path, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as reply:
-            return json.load(reply)
-
-    def runs(self, **wanted: Any) -> list[dict[str, Any]]:
-        return list(self.post("/flow_runs/filter", {"flow_runs": wanted}))
-
-    def wait_for(self, what: Callable[[], Any], seconds: float = 400) -> Any:
-        until = time.monotonic() + seconds
-        while not (found := what()):
-            assert time.monotonic() < until, "it never came"
-            time.sleep(1)
-        return found
-
-
-@pytest.fixture
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    from storyloom.blocks.sandbox import BubblewrapSandbox
-    from storyloom.cli.demo import DUMMY_KEY, make_repository, rehearsal, sample_folder
-    from storyloom.deployments.environment import prefect_settings
-    from storyloom.deployments.server import prefect_server, start_child, stop_child
-
-    probe = BubblewrapSandbox().probe()
-    if not probe.ok:
-        pytest.skip(f"no sandbox here: {probe.detail} {probe.remedy}")
-    folder = tmp_path_factory.mktemp("site")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    home, sample = folder / "home", sample_folder()
-    repository = make_repository(sample, folder / "project")
-    with rehearsal(sample / "conversation", folder) as base, prefect_server(home) as api:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-        env |= prefect_settings(home, api)
-        env |= {"STORYLOOM_HOME": str(home), "STORYLOOM_MODE": "rehearsal"}
-        env |= {"ANTHROPIC_BASE_URL": base["anthropic_base"], "OPENAI_BASE_URL": base["openai_base"]}
-        env |= {"ANTHROPIC_API_KEY": DUMMY_KEY, "OPENAI_API_KEY": DUMMY_KEY}
-        command = [sys.executable, "-c", "from storyloom.cli.main import main; main()", "serve"]
-        served = start_child(command, env, folder / "serve.log")
-        try:
-            yield Site(api, repository)
-        finally:
-            stop_child(served)
-
-
-def shoot(page: Any, name: str) -> None:
-    if folder := os.environ.get("STORYLOOM_IMAGES"):
-        page.wait_for_timeout(1500)
-        page.screenshot(path=str(Path(folder) / name))
-
-
-def test_a_delivery_is_started_asked_refused_answered_and_ends_in_the_browser(site: Site) -> None:
-    from playwright.sync_api import expect, sync_playwright
-
-    deployed = site.wait_for(
-        lambda: [d["id"] for d in site.post("/deployments/filter", {}) if d["name"] == "deliver-project"]
-    )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.goto(f"{site.ui}/deployments/deployment/{deployed[0]}/run")
-        expect(page.get_by_text("Absolute path of the project")).to_be_visible(timeout=60_000)
-        page.locator("textarea").nth(0).fill(str(site.repository))
-        page.locator("textarea").nth(2).fill((site.repository / "brief.md").read_text())
-        shoot(page, "start.png")
-        page.get_by_role("button", name="Submit").click()
-
-        paused = site.wait_for(lambda: site.runs(state={"type": {"any_": ["PAUSED"]}}))[0]
-        assert paused["name"].startswith("develop · 1.2 ")
-        page.goto(f"{site.ui}/runs/flow-run/{paused['id']}")
-        page.get_by_role("button", name="Resume").first.click()
-        form = page.locator(".p-modal")
-        expect(form).to_contain_text("Without an answer by", timeout=30_000)
-        shoot(page, "form.png")
-        form.locator("textarea").fill("x" * 4001)
-        form.get_by_role("button", name="Submit").click()
-        expect(page.locator(".p-toast__message").first).to_contain_text("is too long")
-        shoot(page, "refused.png")
-        assert site.runs(id={"any_": [paused["id"]]})[0]["state_type"] == "PAUSED"
-
-        form.locator("textarea").fill("As the requirements assume.")
-        form.get_by_role("button", name="Submit").click()
-        expect(form).to_have_count(0, timeout=30_000)
-        top = next(run for run in site.runs() if run["name"].startswith("deliver "))
-        site.wait_for(lambda: site.runs(id={"any_": [top["id"]]})[0]["state_type"] == "COMPLETED")
-        page.goto(f"{site.ui}/runs/flow-run/{top['id']}")
-        expect(page.get_by_text("Completed").first).to_be_visible(timeout=30_000)
-        shoot(page, "ended.png")
-        browser.close()
+    form.locator("textarea").fill("As the requirements assume.")
+    form.get_by_role("button", name="Submit").click()
+    expect(form).to_have_count(0, timeout=30_000)
+    top = next(run for run in site.runs() if run["name"].startswith("deliver "))
+    site.wait_for(lambda: site.runs(id={"any_": [top["id"]]})[0]["state_type"] == "COMPLETED")
+    page.goto(f"{site.ui}/runs/flow-run/{top['id']}")
+    expect(page.get_by_text("Completed").first).to_be_visible(timeout=30_000)
+    shoot("ended.png")
     assert len(site.runs(state={"type": {"any_": ["PAUSED"]}})) == 0
+
+
+def test_a_suspended_delivery_frees_its_worker_and_goes_on_elsewhere_once_two_people_have_approved(
+    fleet: Any, page: Any, shoot: Callable[[str], None]
+) -> None:
+    from playwright.sync_api import expect
+
+    def choose(where: Any, number: int, text: str) -> None:
+        where.locator(".p-select-button__control").nth(number).press("ArrowDown")
+        page.locator(".p-select-option").get_by_text(text, exact=True).click()
+
+    def suspended(before: str = "") -> dict[str, Any]:
+        """The delivery, once it waits anew."""
+
+        def found() -> Any:
+            runs = [run for run in fleet.runs(state={"name": {"any_": ["Suspended"]}}) if run["state_id"] != before]
+            assert not fleet.runs(state={"type": {"any_": ["FAILED", "CRASHED"]}})
+            return runs and runs[0]
+
+        return dict(fleet.wait_for(found))
+
+    def form() -> Any:
+        page.get_by_role("button", name="Resume").first.click()
+        shown = page.locator(".p-modal")
+        expect(shown).to_contain_text("Let analysis pass?", timeout=30_000)
+        return shown
+
+    def answer(name: str, told: str) -> None:
+        page.reload()
+        shown = form()
+        expect(shown).to_contain_text(told)
+        choose(shown, 0, "approve")
+        choose(shown, 1, name)
+        shoot("suspended.png")
+        shown.get_by_role("button", name="Submit").click()
+        expect(shown).to_have_count(0, timeout=30_000)
+
+    page.goto(f"{fleet.ui}/deployments/deployment/{fleet.deployment('deliver-project')}/run")
+    expect(page.get_by_text("Absolute path of the project")).to_be_visible(timeout=60_000)
+    page.locator("textarea").nth(0).fill(str(fleet.repository))
+    page.locator("textarea").nth(2).fill((fleet.repository / "brief.md").read_text())
+    choose(page, 0, "analysis")
+    shoot("start.png")
+    page.get_by_role("button", name="Submit").click()
+
+    waits = suspended()
+    assert waits["name"].startswith("deliver ")
+    assert "waits-for-person" in waits["tags"]
+    first = process_of(waits)
+    fleet.wait_for(lambda: not alive(first), 60)
+    page.goto(f"{fleet.ui}/artifacts/key/what-needs-me")
+    page.locator('a[href^="/artifacts/artifact/"]').first.click()
+    expect(page.get_by_text("Let analysis pass?").first).to_be_visible(timeout=30_000)
+    shoot("needs.png")
+    expect(page.get_by_role("link", name="Open the run").first).to_have_attribute("href", re.compile(waits["id"]))
+    page.goto(f"{fleet.ui}/runs")
+    expect(page.get_by_text("Flow runs").first).to_be_visible(timeout=30_000)
+    choose(page, 0, "Waits for a person")
+    expect(page).to_have_url(re.compile("tag=waits-for-person"))
+    expect(page.get_by_text(waits["name"]).first).to_be_visible(timeout=30_000)
+    told = fleet.storyloom("status")
+    assert (told.returncode, "Let analysis pass?" in told.stdout) == (3, True), told.stderr
+    page.goto(f"{fleet.ui}/runs/flow-run/{waits['id']}")
+    shown = form()
+    choose(shown, 0, "approve")
+    choose(shown, 1, "Ada")
+    shown.locator("textarea").fill("x" * 4001)
+    shown.get_by_role("button", name="Submit").click()
+    expect(page.locator(".p-toast__message").first).to_contain_text("is too long")
+    assert fleet.run(waits["id"])["state_id"] == waits["state_id"]
+    shown.locator("textarea").fill("The brief says what I want.")
+    shown.get_by_role("button", name="Submit").click()
+    expect(shown).to_have_count(0, timeout=30_000)
+
+    once = suspended(waits["state_id"])
+    assert process_of(once) != first
+    answer("Bo", "1 of 2 approvals: Ada.")
+    fleet.wait_for(lambda: fleet.run(waits["id"])["state_type"] == "COMPLETED")
+    assert process_of(fleet.run(waits["id"])) != process_of(once)
+    assert "waits-for-person" not in fleet.run(waits["id"])["tags"]
+
+
+def process_of(run: dict[str, Any]) -> int:
+    """The process in which a worker started the run last."""
+    return int(run["infrastructure_pid"].rsplit(":", 1)[-1])
+
+
+def alive(process: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False

@@ -35,8 +35,13 @@ def mapped(folder: str) -> str:
         return below(folder)
 
 
+@flow(name="stands-between")
+def between(folder: str) -> list[str]:
+    return [mapped.submit(folder).result()]
+
+
 @flow(name="asks-on-a-fleet")
 def top(folder: str) -> str:
     ports = ports_at(folder)
     with use(lambda _project: ports):
-        return freeing_worker(ports.project, lambda: mapped.submit(folder).result())
+        return freeing_worker(ports.project, lambda: between(folder)[0])

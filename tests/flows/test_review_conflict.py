@@ -47,7 +47,8 @@ class Team:
             return ModelReply(parsed={**said, "findings": [] if settled else [finding]})
         said = [m.content for m in request.messages if "A person says" in m.content]
         self.told = said[-1] if said else ""
-        write = {"path": "part1.py", "content": f"{'shop_better' if said else f'x{len(request.messages)}'} = 1\n"}
+        name = "shop_better" if said else f"x{len(request.messages)}"
+        write = {"path": "part1.py", "content": f"{name} = {request.tags.attempt}\n"}
         calls = [("write_file", write), ("finish", {"summary": "done"})]
         number = len(request.messages)
         return ModelReply(
