@@ -89,7 +89,7 @@ def settle(project: ProjectRef, question: Question, *, subject: Subject | None =
 def escalate(ports: Ports, question: Question) -> Escalation:
     """The question as an escalation of this flow run, mirrored for everybody who looks, and its people told.
 
-    One that is open since an earlier run keeps its beginning and its deadline, so that its end comes. What somebody gave
+    One that is open since an earlier run keeps its beginning and its deadline, so that it ends. What somebody gave
     in a form of that run counts, though its process died before reading it; a deadline that has passed meanwhile takes
     the default.
     """
