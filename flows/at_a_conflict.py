@@ -10,6 +10,7 @@ from ..domain.errors import GitError
 from ..domain.model_calls import Value
 from ..domain.ports import ProjectRef
 from ..domain.stories import Lane, Story, StoryOutcome
+from ..tasks.parameters import listed
 from ..tasks.ports import ports_for
 from ..tasks.story_start import keep_outcome
 from .asking import settle
@@ -72,7 +73,7 @@ def _settled(project: ProjectRef, outcome: StoryOutcome, branch: str) -> StoryOu
         )
         return _ended(outcome, "waiting", reason)
     tip = workspace.tip()
-    files = workspace.stat(tip, commit).files
+    files = listed(workspace.stat(tip, commit).files)
     settled = {"status": "reviewed", "lane": None, "reason": "", "conflicts": ()}
     return outcome.model_copy(update={**settled, "commit": commit, "baseline": tip, "files": files})
 

@@ -28,7 +28,7 @@ from ..domain.stories import Lane, ReviewReport, Story, StoryOutcome, TestReport
 from ..tasks.board import move_story
 from ..tasks.develop_turn import develop_turn
 from ..tasks.integration import branch_of
-from ..tasks.parameters import whole_story
+from ..tasks.parameters import listed, whole_story
 from ..tasks.ports import ports_for
 from ..tasks.review_story import own_findings, review_story
 from ..tasks.story_start import Start, keep_outcome, start_story
@@ -215,7 +215,7 @@ class Work:
                 "lane": lane,
                 "reason": reason,
                 "notes": notes,
-                "files": stat.files,
+                "files": listed(stat.files),
             }
         )
 

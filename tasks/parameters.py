@@ -1,4 +1,4 @@
-"""How does a story become a parameter of a flow?  As it is, or as a reference where Prefect would refuse its length."""
+"""How do a story and its outcome become parameters of a flow?  As they are, or shorter where they are too long."""
 
 from __future__ import annotations
 
@@ -34,3 +34,14 @@ def whole_story(ports: Ports, story: Story) -> Story:
     if text is None:
         raise LookupError(f"The shelf has no {story.kept_as}, which holds the text of story {story.id}.")
     return Story.model_validate_json(text)
+
+
+def listed(files: tuple[str, ...]) -> tuple[str, ...]:
+    """The files of an outcome: all of them, or as many as a parameter holds and how many more there are."""
+    room, kept = MOST_BYTES // 2, list[str]()
+    for path in files:
+        room -= len(json.dumps(path)) + 2
+        if room < 0:
+            return (*kept, f"… {len(files) - len(kept)} more")
+        kept.append(path)
+    return files

@@ -223,3 +223,18 @@ def test_a_set_up_that_fails_is_nobodys_code_and_costs_no_call(batch):
     assert (end.status, end.lane.value, end.attempts) == ("waiting", "infrastructure", 0)
     assert "no such package" in end.reason
     assert calls == []
+
+
+def test_a_story_that_changes_more_files_than_a_flow_may_be_told_of_is_merged(batch):
+    def model(request):
+        return approved() if request.purpose == "review" else finishing("part1.py", "X = 1\n")
+
+    def tests(command, worktree):
+        for number in range(6_000):
+            (Path(worktree) / f"{'long-name-' * 9}{number}.txt").write_text("")
+        return GOOD
+
+    ends, workspace = batch([story(1, "`part1.py`")], model, tests)
+    assert ends["1-1-part"].status == "merged", ends["1-1-part"].reason[:300]
+    assert ends["1-1-part"].files[-1].endswith(" more")
+    assert len(workspace.files(workspace.tip())) > 6_000

@@ -7,7 +7,7 @@ import pytest
 from storyloom.blocks.shelf import FileShelf
 from storyloom.domain.ports import ProjectRef
 from storyloom.domain.stories import Story
-from storyloom.tasks.parameters import MOST_BYTES, as_parameter, whole_story
+from storyloom.tasks.parameters import MOST_BYTES, as_parameter, listed, whole_story
 from storyloom.tasks.ports import Ports
 
 STORY = Story(key="1-1-a", id="1.1", epic="epic-1", title="A", text="short", acceptance_criteria=("It is so.",))
@@ -47,3 +47,14 @@ def test_another_text_is_another_reference(ports: Ports):
 def test_what_was_thrown_away_is_said(ports: Ports):
     with pytest.raises(LookupError, match="story 1"):
         whole_story(ports, STORY.model_copy(update={"kept_as": "stories/1-1-a/gone.json"}))
+
+
+def test_an_outcome_lists_all_its_files_or_says_how_many_more_there_are():
+    few = tuple(f"src/part-{n}.py" for n in range(1_000))
+    assert listed(few) is few
+    many = tuple(f"vendor/größe/{n}.py" for n in range(50_000))
+    shown = listed(many)
+    assert shown[:-1] == many[: len(shown) - 1]
+    assert shown[-1] == f"… {50_000 - len(shown) + 1} more"
+    assert MOST_BYTES // 3 < len(json.dumps(shown)) <= MOST_BYTES // 2 + 100
+    assert listed(()) == ()
