@@ -22,7 +22,7 @@ def _serve(url: str, limit: int) -> None:
     environment = read_environment()
     os.environ.update(prefect_settings(environment.home, url), PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="INFO")
     from rich.console import Console
-    from storyloom.deployments.catalog import serve
+    from storyloom.deployments.catalog import entries, serve
     from storyloom.deployments.watch import look_after_all, show
     from storyloom.tasks.waiting import ARTIFACT
 
@@ -31,4 +31,6 @@ def _serve(url: str, limit: int) -> None:
     for line in look_after_all(environment):  # what became due while nobody was here
         Console().print(line)
     show(environment)
+    names = ", ".join(entry.name for entry in entries())
+    print(f"Start any of these under Deployments: {names}", flush=True)
     serve(limit=limit)

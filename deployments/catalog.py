@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import asyncio
+import contextlib
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from prefect import Flow
-from prefect import serve as serve_deployments
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
@@ -59,14 +60,14 @@ def entries() -> tuple[Entry, ...]:
     )
 
 
-def deployments() -> list[RunnerDeployment]:
-    """The entries as Prefect deployments that this process can serve."""
+def deployments(*, night_is_on: bool = False) -> list[RunnerDeployment]:
+    """The entries as Prefect deployments that this process can serve; schedules active if `night_is_on`."""
     made = []
     for entry in entries():
         flow = entry.flow
         flow.on_cancellation_hooks.append(reap_children)
         flow.on_crashed_hooks.append(reap_children)
-        kwargs: dict[str, Any] = {"schedule": entry.schedule} if entry.schedule else {}
+        kwargs: dict[str, Any] = {"schedule": replace(entry.schedule, active=night_is_on)} if entry.schedule else {}
         deployment = flow.to_deployment(
             entry.name,
             description=(flow.description or "").split("\n\nArgs:")[0].strip(),
@@ -80,6 +81,26 @@ def deployments() -> list[RunnerDeployment]:
     return made
 
 
+def night_is_on() -> bool:
+    """Whether somebody has switched the nightly schedule on, as the server has it: serving again must not undo that."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    with get_client(sync_client=True) as client:
+        try:
+            known = client.read_deployment_by_name(f"{nightly_stories.name}/nightly-stories")
+        except ObjectNotFound:
+            return False
+    return any(schedule.active for schedule in known.schedules)
+
+
 def serve(limit: int) -> None:
-    """Serve all deployments until the process is ended."""
-    serve_deployments(*deployments(), limit=limit, pause_on_shutdown=False, print_starting_message=True)
+    """Serve all deployments until SIGTERM; Ctrl-C is the caller's (`prefect.serve` would keep it to itself)."""
+    from prefect.exceptions import TerminationSignal
+    from prefect.runner import Runner
+
+    runner = Runner(pause_on_shutdown=False, limit=limit)
+    for made in deployments(night_is_on=night_is_on()):
+        runner.add_deployment(made)
+    with contextlib.suppress(TerminationSignal):
+        asyncio.run(runner.start())

@@ -55,3 +55,9 @@ def test_every_field_of_the_forms_that_people_use_most_is_explained():
         fields = made[name]._parameter_openapi_schema.properties
         assert all(field.get("description") for field in fields.values()), (name, fields)
         assert "Args" not in made[name].description
+
+
+def test_a_schedule_that_somebody_switched_on_is_served_switched_on():
+    for on in (True, False):
+        made = {made.name: made for made in deployments(night_is_on=on)}
+        assert [schedule.active for schedule in made["nightly-stories"].schedules or []] == [on]
