@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from prefect.settings import PREFECT_API_URL
+
 from ..tasks.alarm import OPEN, set_alarm
 from ..tasks.answers import end_if_overdue
 from ..tasks.notify import tell
@@ -23,9 +25,10 @@ def look_after(ports: Ports, moment: datetime | None = None) -> list[str]:
         if end_if_overdue(ports, escalation, now):
             after = mirrored(ports, escalation.id)
             if after is not None and after.status != escalation.status:
-                woken = wake_for(ports, escalation)
+                woken = wake_for(ports, escalation) if PREFECT_API_URL.value() else "unreached"
                 done.append(f"{escalation.id}: its time is up, it is {after.status}; {SAID[woken]}")
-    done += [f"run {run_id}: goes on" for run_id in wake_overslept(ports)]
+    if PREFECT_API_URL.value():
+        done += [f"run {run_id}: goes on" for run_id in wake_overslept(ports)]
     return done
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from prefect import get_client
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Scheduled
 
 from ..domain.escalations import Escalation
@@ -32,7 +33,7 @@ def set_alarm(ports: Ports, asked: Sequence[Escalation], now: datetime | None = 
     now, config = now or datetime.now(UTC), ports.config
     moments = [next_moment(e, config.notify, config.people, now) for e in asked if e.status in OPEN]
     due = min((moment for moment in moments if moment is not None), default=None)
-    if due is None:
+    if due is None or not PREFECT_API_URL.value():
         return None
     at = due.replace(microsecond=0) + timedelta(seconds=1)
     repository = ports.project.repository

@@ -18,6 +18,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.client.schemas.sorting import ArtifactCollectionSort
 from prefect.exceptions import Pause
+from prefect.settings import PREFECT_API_URL
 
 from .ports import Ports
 
@@ -30,7 +31,9 @@ DAYS = 90
 
 
 def show_needs(ports: Ports) -> None:
-    """Publish everything that needs a person, as it is now."""
+    """Publish everything that needs a person, as it is now; nothing where no Prefect server is known."""
+    if not PREFECT_API_URL.value():  # a command without a server must not start one for this
+        return
     try:
         publish_needs(ports.needs())
     except Exception as error:  # noqa: BLE001 - people who look are not helped by a run that ends for it

@@ -15,7 +15,7 @@ from storyloom.deployments.composition import compose
 from storyloom.domain.escalations import Escalation, Question
 from storyloom.domain.ports import ProjectRef
 from storyloom.tasks.decide import decide
-from storyloom.tasks.questions import kept_answer, mirror
+from storyloom.tasks.questions import kept_answer, mirror, mirrored
 
 ASKED = Question(
     project="p", story="1-2-x", step="turn 3", question="Which <i>alphabet</i>?\x1b[31m", options=("base58", "hex"),
@@ -35,7 +35,7 @@ class Desk:
         self.question = ASKED.model_copy(update={"project": str(self.repository)})
         decide(self.ports, self.question.model_copy(update={"must_ask": True}))
         open_ = Escalation(
-            id=self.question.id, question=self.question, severity="important", created="2026-01-01T08:00"
+            id=self.question.id, question=self.question, severity="important", created="2026-01-01T08:00:00+00:00"
         )
         mirror(self.ports, open_)
 
@@ -109,3 +109,13 @@ def test_a_cancelled_question_takes_no_answer(desk):
     assert "cancelled" in desk.run("escalations", "answer", desk.question.id, "hex").stderr
     assert "Nothing waits" in desk.run("escalations", "list").stdout
     assert "no question" in desk.run("escalations", "show", "nope").stderr
+
+
+def test_what_is_overdue_is_ended_in_all_projects_by_a_command_that_needs_no_server(desk):
+    assert desk.run("escalations", "remind", "--all", project=False).stdout == "Nothing was due.\n"
+    overdue = {"created": "2026-01-01T08:00:00+00:00", "deadline": "2026-01-02T08:00:00+00:00", "default": "base58"}
+    mirror(desk.ports, mirrored(desk.ports, desk.question.id).model_copy(update=overdue))
+    told = desk.run("escalations", "remind", "--all", project=False)
+    assert "its time is up, it is answered; the run was not reached" in told.stdout, told.stderr
+    assert kept_answer(desk.ports, desk.question).by == "deadline"
+    assert desk.run("status", project=False).stdout == "Nothing needs you.\n"
