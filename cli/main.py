@@ -45,7 +45,9 @@ def deliver(
     project: Repository = HERE,
     brief: Annotated[Path | None, typer.Option(help="The idea, as a Markdown file.")] = None,
     until: Annotated[str, typer.Option(help=UNTIL)] = "deployment",
-    plan: Annotated[bool, typer.Option("--plan", help="Show what would run and what it would cost at most.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would run, and what it would cost: probably, and at most.")
+    ] = False,
     when_asked: Annotated[
         str,
         typer.Option(

@@ -20,7 +20,7 @@ from storyloom.blocks.spool import Spool
 from storyloom.blocks.unsandboxed import UnsandboxedRunner
 from storyloom.blocks.workflow_library import WorkflowLibrary
 from storyloom.domain.budget import Alert
-from storyloom.domain.errors import ConfigError, InputError
+from storyloom.domain.errors import ConfigError, StoryloomError
 from storyloom.domain.estimate import Estimate, Past, Planned, estimate
 from storyloom.domain.layered_texts import LayeredTexts
 from storyloom.domain.ports import Limits, ProjectRef, Sandbox, Texts
@@ -195,6 +195,7 @@ def _foresee(environment: Environment, config: ProjectConfig) -> Callable[[Seque
 
 def _past(environment: Environment, config: ProjectConfig) -> list[Past]:
     """What was paid for before; a history that cannot be read now is none, for no run waits for an estimate."""
+    import duckdb
     from storyloom.analytics.ingest import ingest
     from storyloom.analytics.past import past_costs
 
@@ -202,5 +203,5 @@ def _past(environment: Environment, config: ProjectConfig) -> list[Past]:
     try:
         ingest(spool_folder(environment.home), warehouse)
         return past_costs(warehouse, config.project.name, rehearsed=environment.mode == "rehearsal")
-    except InputError:
+    except (StoryloomError, OSError, duckdb.Error):
         return []

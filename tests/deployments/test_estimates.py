@@ -131,3 +131,13 @@ def test_a_plan_shows_the_estimate_and_records_none(ports: Ports, tmp_path: Path
     show_plan(job, as_json=True)
     assert f'"likely": "{estimate_of(job).likely}"' in capsys.readouterr().out
     assert stated(ports, tmp_path) == {}
+
+
+@pytest.mark.parametrize("broken", ["a folder in its place", "no DuckDB file"])
+def test_a_history_that_cannot_be_read_is_none_and_stops_no_run(ports: Ports, tmp_path: Path, broken: str):
+    warehouse = warehouse_path(tmp_path / "home")
+    if broken == "no DuckDB file":
+        warehouse.write_text("not a database, but a rather long text that stands where it should be")
+    else:
+        warehouse.mkdir()
+    assert "stated prior" in stated_for(ports, ALL)
