@@ -77,7 +77,7 @@ SWITCHES = {
 MARK = "STORYLOOM_GIT"  # in the environment of every git that we run: the process that started it
 COMMITS_KEPT = 100_000
 _commits: set[tuple[Path, str]] = set()
-"""Ids that a git directory was seen to hold as commits: there they always will be, and asking costs a process."""
+"""Ids that a repository was seen to hold as commits: there they always will be, and asking costs a process."""
 COMMIT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -159,19 +159,34 @@ class Git:
             GitError: there is no such commit.
         """
         exact = COMMIT_ID.fullmatch(revision) is not None
-        if exact and (self.git_dir, revision) in _commits:
+        if exact and (self._store(), revision) in _commits:
             return revision
         if not exact:
             check_branch(revision.removeprefix("refs/heads/"))
         found = self.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         if exact and found == revision:
-            if len(_commits) >= COMMITS_KEPT:
-                _commits.clear()
-            _commits.add((self.git_dir, found))
+            self.know(found)
         return found
 
+    def know(self, commit: str) -> str:
+        """Remember that the repository holds this commit, and return its id."""
+        if len(_commits) >= COMMITS_KEPT:
+            _commits.clear()
+        _commits.add((self._store(), commit))
+        return commit
+
+    def _store(self) -> Path:
+        """Where the objects are: shared by a repository and its linked worktrees."""
+        linked = self.git_dir.parent.name == "worktrees" and (self.git_dir / "commondir").is_file()
+        return self.git_dir.parent.parent if linked else self.git_dir
+
     def ref(self, name: str) -> str | None:
-        """The commit id a full ref name points at, None if there is no such ref."""
+        """The commit id a full ref name points at, None if there is no such ref.
+
+        A branch that stands in a file of its own is read from there, as git does first: a process costs milliseconds.
+        """
+        if name.startswith("refs/heads/") and (loose := _loose_ref(self._store() / name)) is not None:
+            return loose
         return self.text("rev-parse", "--verify", "--quiet", "--end-of-options", name, codes=(0, 1)) or None
 
     def is_ancestor(self, older: str, newer: str) -> bool:
@@ -241,6 +256,15 @@ def locate(repository: str | Path) -> Place:
     common = git_dir / "commondir"
     common_dir = (git_dir / common.read_text().strip()).resolve() if common.is_file() else git_dir
     return Place(git_dir, common_dir, folder)
+
+
+def _loose_ref(file: Path) -> str | None:
+    """The id in a ref's own file; None where there is none, or it names another ref. Git replaces it atomically."""
+    try:
+        text = file.read_text().strip()
+    except (OSError, ValueError):
+        return None
+    return text if COMMIT_ID.fullmatch(text) and not file.is_symlink() else None
 
 
 def check_branch(name: str) -> str:

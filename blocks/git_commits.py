@@ -55,7 +55,7 @@ def commit_tree(git: Git, tree: str, parents: list[str], message: str, ref: str)
 def commit_on(git: Git, tree: str, parents: list[str], message: str) -> str:
     """Make a commit that no ref points at, and return its id."""
     flags = [part for parent in parents for part in ("-p", parent)]
-    return git.text("commit-tree", *flags, "-F", "-", tree, stdin=message.encode(errors="replace"))
+    return git.know(git.text("commit-tree", *flags, "-F", "-", tree, stdin=message.encode(errors="replace")))
 
 
 def write_blobs(git: Git, texts: Mapping[str, bytes], scratch: Path) -> dict[str, str]:

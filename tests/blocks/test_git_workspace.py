@@ -46,6 +46,27 @@ def test_a_commit_of_another_repository_is_not_taken_for_one_of_ours(tmp_path: P
         workspace.files(theirs)
 
 
+def test_a_branch_is_read_rightly_from_its_file_when_packed_and_when_it_names_another(
+    repository: Path, workspace: GitWorkspace
+):
+    first = workspace.tip()
+    git(repository, "pack-refs", "--all")
+    assert not (repository / ".git/refs/heads/storyloom/main").exists()
+    assert workspace.tip() == first == git(repository, "rev-parse", "storyloom/main")
+    second = workspace.commit_files({"a.txt": "a\n"}, "Add", "add")
+    assert workspace.tip() == second == git(repository, "rev-parse", "storyloom/main")
+    git(repository, "symbolic-ref", "refs/heads/alias", "refs/heads/storyloom/main")
+    assert workspace.branch("alias") == second
+    git(repository, "checkout", "-q", "--detach", first)
+    tree = workspace.open("1-1", "storyloom/1-1", second)
+    assert workspace.head(tree) == second, "the person's own HEAD is not the worktree's"
+    (repository / ".git/refs/heads/torn").write_text("")
+    assert workspace.branch("torn") is None
+    (repository / ".git/refs/heads/folder").mkdir()
+    assert workspace.branch("folder") is None
+    assert workspace.branch("nothing") is None
+
+
 def test_the_files_on_which_two_commits_conflict_are_told_with_both_sides(workspace: GitWorkspace, story: Story):
     base = workspace.tip()
     mine = story("1-1", base, new="mine\n")
