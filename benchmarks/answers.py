@@ -2,12 +2,13 @@
 
     python -m benchmarks.answers [rounds]
 
-A form's answer and a command's go through the Prefect API; one that only reaches the shelf (no API at hand) is found by
-the watcher of the paused run. A real server, ephemeral, on SQLite.
+A form's answer goes through the Prefect API, a command's to the shelf and then through the API; one that only reaches
+the shelf (no API at hand) is found by the watcher of the paused run. Our own server, on SQLite.
 """
 
 from __future__ import annotations
 
+import contextvars
 import statistics
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from storyloom.blocks.shelf import FileShelf
 from storyloom.blocks.spool import Spool
+from storyloom.deployments.server import prefect_server
 from storyloom.domain.approvals import Given
 from storyloom.domain.escalations import Question
 from storyloom.domain.ports import ProjectRef
@@ -26,6 +28,7 @@ from storyloom.tasks.ports import Ports, use
 from storyloom.tasks.questions import escalations
 
 ROUNDS = 20
+WAYS = ("form", "command", "shelf")
 
 
 def measure(ports: Ports, number: int, way: str) -> float:
@@ -34,6 +37,7 @@ def measure(ports: Ports, number: int, way: str) -> float:
 
     from prefect import flow, get_client, resume_flow_run
     from storyloom.flows.asking import settle
+    from storyloom.flows.waking import wake_for
 
     question = Question(project="p", story=f"{way}-{number}", question=f"{way} {number}?", options=("a", "b"))
     went_on: list[float] = []
@@ -43,7 +47,7 @@ def measure(ports: Ports, number: int, way: str) -> float:
         settle(ports.project, question)
         went_on.append(time.perf_counter())
 
-    thread = threading.Thread(target=asking, daemon=True)
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(asking,), daemon=True)
     thread.start()
     while True:
         found = [e for e in escalations(ports) if e.id == question.id]
@@ -59,25 +63,29 @@ def measure(ports: Ports, number: int, way: str) -> float:
         resume_flow_run(UUID(found[0].flow_run), run_input={"answer": "a"})
     else:
         submit(ports, question.id, Given(answer="a", channel="command"))
+        if way == "command":
+            wake_for(ports, found[0])
     thread.join()
     return went_on[0] - start
 
 
 def main(rounds: int) -> None:
-    """Measure both ways and print them."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
+    """Measure all ways and print them."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     with tempfile.TemporaryDirectory() as folder:
         shelf, spool = FileShelf(Path(folder) / "shelf"), Spool(Path(folder) / "spool")
         config = ProjectConfig.model_validate({"settings": {"second_opinion": False}})
         ports = Ports(ProjectRef(repository=folder), config, shelf=shelf, recorder=spool)
-        quiet = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
-        with prefect_test_harness(server_startup_timeout=180), quiet, use(lambda _project: ports):
-            for way in ("form", "shelf"):
+        with (
+            prefect_server(Path(folder) / "server") as url,
+            temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+            use(lambda _project: ports),
+        ):
+            for way in WAYS:
                 took = sorted(measure(ports, number, way) for number in range(rounds))
                 p95 = took[min(len(took) - 1, round(0.95 * len(took)))]
-                print(f"{way:<6} n={rounds}  median {statistics.median(took):.2f} s  p95 {p95:.2f} s")
+                print(f"{way:<8} n={rounds}  median {statistics.median(took):.2f} s  p95 {p95:.2f} s", flush=True)
 
 
 if __name__ == "__main__":

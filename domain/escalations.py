@@ -144,26 +144,25 @@ def refuse(question: Question, answer: str) -> str:
 
 
 def markdown(escalation: Escalation) -> str:
-    """The question as a person reads it on a phone: short, headings, no links out, no raw HTML."""
+    """The question as a person reads it on a phone: short, one heading, no links out, no raw HTML."""
     question = escalation.question
-    lines = [f"## {inert(question.question)}", ""]
+    lines = [f"## {inert_line(question.question)}", ""]
     if question.story or question.workflow:
-        lines.append(
-            f"**Where:** {inert(' · '.join(p for p in (question.workflow, question.story, question.step) if p))}  "
-        )
+        place = " · ".join(p for p in (question.workflow, question.story, question.step) if p)
+        lines.append(f"**Where:** {inert_line(place)}  ")
     if question.asked_by:
-        lines.append(f"**Asked by:** {inert(question.asked_by)}  ")
+        lines.append(f"**Asked by:** {inert_line(question.asked_by)}  ")
     if question.recommendation:
         share = f"{question.confidence:.0%}"
-        lines.append(f"**Would do:** {inert(question.recommendation)} (confidence {share})  ")
+        lines.append(f"**Would do:** {inert_line(question.recommendation)} (confidence {share})  ")
     if question.reasoning:
-        lines.append(f"**Because:** {inert(question.reasoning)}  ")
+        lines.append(f"**Because:** {inert_line(question.reasoning)}  ")
     if question.cost_so_far:
-        lines.append(f"**Cost so far:** {inert(question.cost_so_far)}  ")
+        lines.append(f"**Cost so far:** {inert_line(question.cost_so_far)}  ")
     if escalation.deadline:
         nothing = "nothing passes; the next run asks anew" if question.kind in GATES else "the work is set aside"
         lines.append(
-            f"**Without an answer by {readable(escalation.deadline)}:** {inert(escalation.default) or nothing}"
+            f"**Without an answer by {readable(escalation.deadline)}:** {inert_line(escalation.default) or nothing}"
         )
     if question.context:
         lines += ["", inert(question.context)]
@@ -175,16 +174,26 @@ def readable(moment: str) -> str:
     return f"{moment[:16].replace('T', ' ')} UTC" if moment.endswith("+00:00") else moment
 
 
-_SIGNS = str.maketrans({
-    "&": "&amp;", "<": "&lt;", ">": "&gt;", "[": "&#91;", "]": "&#93;", "\\": "&#92;", "`": "&#96;", "|": "&#124;",
-})  # fmt: skip
+_SIGNS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "[]\\`|~@*_"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def inert(text: str) -> str:
-    """Text from a model or a repository that may stand in Markdown: no HTML, images or links become active."""
+    """Text from a model or a repository that may stand in Markdown: it cannot act, hide or pass for something of ours.
+
+    No HTML, link, image, code block, heading or rule comes of it, and no address becomes a link by itself.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
     text = "".join(c for c in text if c.isprintable() or c == "\n").translate(_SIGNS)
-    text = re.sub(r"(?i)\bwww\.", "www&#46;", text)
-    return re.sub(r"(?i)\b([a-z][a-z0-9+.-]{1,20}):(?=\S)", lambda m: f"{m.group(1)}&#58;", text)
+    text = re.sub(r":(?=\S)", "&#58;", text)  # of any address, whatever stands before it
+    text = re.sub(r"(?i)(www)\.", r"\1&#46;", text)
+    text = re.sub(r"(?m)^ {4,}", lambda m: "\u00a0" * len(m.group()), text)
+    text = re.sub(r"(?m)^ *#", "&#35;", text)
+    return re.sub(r"(?m)^ *([=-])(?=[ =-]*$)", lambda m: f"&#{ord(m.group(1))};", text)
+
+
+def inert_line(text: str) -> str:
+    """As `inert`, on one line."""
+    return inert(" ".join(text.split()))
 
 
 def plain(text: str, longest: int = 400) -> str:

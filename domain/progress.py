@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from .board import Board, next_action
 from .board_lines import Entry
+from .escalations import inert
 from .statuses import DONE, ORDER, Kind
 from .stories import Story, StoryOutcome
 
@@ -97,6 +98,6 @@ def money(amount: Decimal) -> str:
 
 
 def cell(text: str, longest: int = 160) -> str:
-    """A text for one cell of a table or one heading: one line, bars escaped, cut to a length."""
-    line = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-    return line if len(line) <= longest else line[: longest - 1].rstrip("\\") + "…"
+    """A text for one cell of a table or one heading: one line, cut to a length, and inert."""
+    line = " ".join(text.split())
+    return inert(line if len(line) <= longest else line[: longest - 1] + "…")

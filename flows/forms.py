@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 from prefect.input import RunInput
 from pydantic import Field, create_model
 
-from ..domain.escalations import Escalation, inert, markdown
+from ..domain.escalations import Escalation, inert_line, markdown
 
 WOKEN = "(woken: the answer came another way)"
 """The note of a form that nobody filled in: the run is only told to look at the shelf."""
@@ -36,7 +36,7 @@ def form(escalation: Escalation, complaint: str = "") -> type[RunInput]:
     fields["notes"] = (str, Field(default="", title="Notes", description="For the record; optional", max_length=4000))
     model = cast(type[RunInput], create_model("Answer", __base__=RunInput, **fields))
     text = markdown(escalation)
-    return model.with_initial_data(description=f"**{inert(complaint)}**\n\n{text}" if complaint else text)
+    return model.with_initial_data(description=f"**{inert_line(complaint)}**\n\n{text}" if complaint else text)
 
 
 def wake_up(escalation: Escalation) -> dict[str, str]:

@@ -9,6 +9,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
+from ..domain.escalations import inert_line
 from ..domain.ports import ProjectRef
 from .ports import Ports, ports_for
 from .recording import event_key
@@ -26,7 +27,7 @@ def show_documents(ports: Ports) -> None:
     tip, folder = ports.workspace.tip(), ports.config.settings.planning_folder
     names = [p for p in ports.workspace.files(tip) if p.startswith(f"{folder}/") and p.endswith((".md", ".yaml"))]
     place = Path(ports.workspace.integration())
-    rows = [f"| [{name}]({(place / name).as_uri()}) |" for name in names]
+    rows = [f"| [{inert_line(name)}]({(place / name).as_uri()}) |" for name in names]
     table = "\n".join([f"Main line at `{tip[:12]}`", "", "| document |", "|---|", *rows])
     create_markdown_artifact(key="documents", markdown=table, description="What was written, where it stands")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import re
 from decimal import Decimal
 
@@ -26,8 +27,8 @@ def test_the_board_shows_totals_titles_costs_and_what_is_next():
     assert "**1 of 3 stories done** · 1 done, 2 backlog" in table
     assert "Cost so far: $1.23 · Next: create-story `1-2-page`" in table
     assert "## Epic 1 · in-progress · 1/2" in table
-    assert "| ✔ | 1.1 Login \\| fast | done | 2 | $1.23 |  |" in table
-    assert "| · | 1.2 Page | backlog | 3 | $0.00 | failed (code): tests \\| fail |" in table
+    assert "| ✔ | 1.1 Login &#124; fast | done | 2 | $1.23 |  |" in table
+    assert "| · | 1.2 Page | backlog | 3 | $0.00 | failed (code): tests &#124; fail |" in table
     assert "| · | 2.1 Export | backlog |  | |  |" in table
 
 
@@ -69,5 +70,5 @@ def test_small_amounts_keep_their_digits():
 def test_no_text_breaks_out_of_its_cell(text: str):
     shown = cell(text)
     assert "\n" not in shown
-    assert len(shown) <= 160
-    assert not re.search(r"(?<!\\)(\\\\)*\|", shown)
+    assert len(html.unescape(shown)) <= 160
+    assert "|" not in shown
