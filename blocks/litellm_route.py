@@ -35,6 +35,7 @@ def _litellm() -> Any:
 
     litellm.telemetry = False
     litellm.suppress_debug_info = True
+    litellm.disable_streaming_logging = True  # else each chunk is a job for a thread that logs nothing
     return litellm
 
 
