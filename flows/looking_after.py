@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import httpx
 from prefect.settings import PREFECT_API_URL
 
+from ..domain.escalations import Escalation
 from ..tasks.alarm import OPEN, set_alarm
-from ..tasks.answers import end_if_overdue
+from ..tasks.answers import end_if_overdue, overdue
 from ..tasks.notify import tell
 from ..tasks.ports import Ports
 from ..tasks.questions import escalations, mirrored
+from .asking import take_in_left
 from .waking import wake_for, wake_overslept
 
 
@@ -22,6 +25,8 @@ def look_after(ports: Ports, moment: datetime | None = None) -> list[str]:
     for escalation in asked:
         if told := tell(ports, escalation, now):
             done.append(f"{escalation.id}: told {', '.join(told)}")
+        if overdue(ports, escalation, now) and not forms_read(ports, escalation):
+            continue  # somebody may have filled one in: its time is up when that is known
         if end_if_overdue(ports, escalation, now):
             after = mirrored(ports, escalation.id)
             if after is not None and after.status != escalation.status:
@@ -30,6 +35,16 @@ def look_after(ports: Ports, moment: datetime | None = None) -> list[str]:
     if PREFECT_API_URL.value():
         done += [f"run {run_id}: goes on" for run_id in wake_overslept(ports)]
     return done
+
+
+def forms_read(ports: Ports, escalation: Escalation) -> bool:
+    """Take in what was given in a form that no process read; False when the server cannot be asked."""
+    try:
+        if PREFECT_API_URL.value():
+            take_in_left(ports, escalation)
+    except httpx.HTTPError:
+        return False
+    return True
 
 
 SAID = {

@@ -67,10 +67,15 @@ def cancel(ports: Ports, question_id: str, by: str) -> str:
     return ""
 
 
-def end_if_overdue(ports: Ports, escalation: Escalation, moment: datetime | None = None) -> bool:
-    """End the question when its time is over, that of the next person included; whether it was over."""
+def overdue(ports: Ports, escalation: Escalation, moment: datetime | None = None) -> bool:
+    """Whether the question's time is over, that of the next person included."""
     end = ends_at(escalation, ports.config.notify, ports.config.people)
-    if end is None or (moment or datetime.now(UTC)) < end:
+    return end is not None and (moment or datetime.now(UTC)) >= end
+
+
+def end_if_overdue(ports: Ports, escalation: Escalation, moment: datetime | None = None) -> bool:
+    """End the question when its time is over; whether it was over."""
+    if not overdue(ports, escalation, moment):
         return False
     time_is_up(ports, escalation.id)
     return True

@@ -13,6 +13,7 @@ from prefect.states import Crashed, Paused
 from storyloom.domain.escalations import Kind
 from storyloom.flows import pausing
 from storyloom.flows.forms import WOKEN, form
+from storyloom.flows.looking_after import look_after
 from storyloom.tasks.ports import use
 from storyloom.tasks.questions import kept_answer, mirror, mirrored
 
@@ -81,6 +82,26 @@ def test_it_counts_though_the_deadline_has_passed_by_the_time_it_is_read(tmp_pat
     ports = people.project_ports(tmp_path)
     left_by_a_dead_process(ports, deadline=datetime.now(UTC) - timedelta(minutes=1), answer="hex")
     assert asks(ports).answer == "hex"
+
+
+def test_whoever_looks_after_questions_reads_left_forms_before_it_takes_the_default(tmp_path, monkeypatch):
+    ports = people.project_ports(tmp_path)
+    late = {"deadline": datetime.now(UTC) - timedelta(minutes=1)}
+    asked = left_by_a_dead_process(ports, **late, answer="hex")
+    with monkeypatch.context() as patch:
+        patch.setattr("storyloom.flows.left_forms.runs_above", absent_server)
+        look_after(ports)
+    assert mirrored(ports, asked.id).status == "pending"  # nobody can know yet
+    look_after(ports)
+    assert (mirrored(ports, asked.id).status, kept_answer(ports, ASKED).answer) == ("answered", "hex")
+    other = ASKED.model_copy(update={"question": "Which database?"})
+    asked = left_by_a_dead_process(ports, other, **late)
+    look_after(ports)
+    assert kept_answer(ports, other).by == "deadline"
+
+
+def absent_server(_run_id):
+    raise httpx.ConnectError("away")
 
 
 def test_a_form_that_nobody_filled_in_answers_nothing(tmp_path):
