@@ -166,13 +166,13 @@ class Work:
         """What a person makes of a review that does not settle; None sends the story back to be mended."""
         answer = settle_review(
             self.project, self.story, decision,
-            commit=self.commit, rounds=len(self.reviews), cost=f"${self.state.cost:.4f}",
+            commit=self.commit, at=(self.attempt, len(self.reviews)), cost=f"${self.state.cost:.4f}",
         )  # fmt: skip
         if answer is None:
             return self.end("waiting", f"A person must decide: {decision.reason}", Lane.PERSON)
         if answer.answer == DISMISS:
-            for finding in waived(self.ports, self.story.key):
-                self.reviews = dismiss(self.reviews, finding, finding.reason)
+            for finding in decision.findings:
+                self.reviews = dismiss(self.reviews, finding, answer.notes or f"dismissed by {answer.by}")
             return self.end("reviewed", "", None, notes)
         if answer.answer == REPAIR:
             told = (Message(role="user", content=f"A person says: {answer.notes}\n"),) if answer.notes else ()
@@ -193,7 +193,7 @@ class Work:
             criteria=self.story.acceptance_criteria,
             tests=self.tests,
             own=own_findings(self.project, self.story, baseline, self.commit),
-            waived=waived(self.ports, self.story.key),
+            waived=waived(self.ports, self.story.key, before=(self.attempt, number)),
         )
 
     def end(self, status: str, reason: str, lane: Lane | None, notes: str = "") -> StoryOutcome:

@@ -7,12 +7,12 @@ from ..domain.ports import ProjectRef
 from ..domain.review import DISMISS, GIVE_BACK, REPAIR, GiveUp, conflict_text
 from ..domain.stories import Story
 from ..tasks.ports import ports_for
-from ..tasks.waivers import waive
+from ..tasks.waivers import Round, waive
 from .asking import settle
 
 
 def settle_review(
-    project: ProjectRef, story: Story, gave_up: GiveUp, *, commit: str, rounds: int, cost: str
+    project: ProjectRef, story: Story, gave_up: GiveUp, *, commit: str, at: Round, cost: str
 ) -> Answer | None:
     """What a person says of the conflict; None while nobody has. What they dismiss stays dismissed for the story.
 
@@ -23,7 +23,7 @@ def settle_review(
         project=project.repository,
         workflow="dev-story",
         story=story.key,
-        step=f"review {rounds}",
+        step=f"review {at[1]}",
         asked_by="quinn",
         question=f"The review of story {story.id} does not settle. What now?",
         context=conflict_text(gave_up),
@@ -35,5 +35,5 @@ def settle_review(
     )
     answer = settle(project, question, subject=lambda: commit)
     if answer is not None and answer.answer == DISMISS:
-        waive(ports_for(project), story.key, gave_up.findings, answer.notes or f"dismissed by {answer.by}")
+        waive(ports_for(project), story.key, at, gave_up.findings, answer.notes or f"dismissed by {answer.by}")
     return answer
