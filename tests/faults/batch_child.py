@@ -22,12 +22,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fastapi  # noqa: F401 - imported late by Prefect, and by every fork anew
+from prefect.events.clients import NullEventsClient
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from storyloom.blocks import git as git_module
 from storyloom.blocks import git_workspace
 from storyloom.blocks.call_journal import CallJournal
 from storyloom.blocks.git_workspace import GitWorkspace
 from storyloom.blocks.openai_route import OpenAIRoute
+from storyloom.blocks.sandbox import BubblewrapSandbox
 from storyloom.blocks.shelf import FileShelf
 from storyloom.blocks.spool import Spool
 from storyloom.blocks.unsandboxed import UnsandboxedRunner
@@ -45,6 +49,7 @@ EFFECTS: tuple[tuple[type, tuple[str, ...]], ...] = (
     (CallJournal, ("begin", "end")),
     (GitWorkspace, ("open", "checkpoint", "rebase", "merge_all", "commit_files", "abandon")),
     (UnsandboxedRunner, ("run",)),
+    (BubblewrapSandbox, ("run",)),
     (FileShelf, ("put", "put_new")),
     (Spool, ("record",)),
 )
@@ -131,6 +136,7 @@ def orchestrate(job: dict[str, Any]) -> bool:
 
 
 def main() -> None:
+    EventsWorker.set_client_override(NullEventsClient)  # nobody looks at the events of these batches
     print("ready", flush=True)
     for line in sys.stdin:
         began = time.monotonic()

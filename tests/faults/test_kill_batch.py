@@ -1,11 +1,14 @@
 """Killed at any boundary of a three-story batch, or within a stack of three, and run again: as if nothing had happened?
 
-Every boundary with STORYLOOM_KILL_ALL=1 (about an hour), else a fixed choice of one for each kind of effect.
+Every boundary with STORYLOOM_KILL_ALL=1 (STORYLOOM_KILL_FROM to STORYLOOM_KILL_TO, counted from 1), else some, each of
+another kind of effect, spread evenly over the batch. Batches run side by side in STORYLOOM_KILL_WORKERS folders, all on
+one Prefect server, each forked from a process that has imported everything.
 """
 
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 import re
@@ -13,26 +16,31 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
+from storyloom.blocks.sandbox import BubblewrapSandbox
 from storyloom.deployments.environment import prefect_settings
 from storyloom.deployments.server import prefect_server
 from storyloom.rehearsal.server import RehearsalServer
 
 BOARD = "docs/sprint-status.yaml"  # compared without the times that stand in it
 ROOT = Path(__file__).resolve().parents[2]
-IN_FLIGHT = ("after OpenAIRoute.send", "before CallJournal.end")  # answered, but not on record yet: may be asked again
-CHOSEN = (  # which boundary of which story, counted from the first
-    ("after OpenAIRoute.send", 4),
-    ("after CallJournal.end", 5),
-    ("before GitWorkspace.checkpoint", 2),
-    ("after git update-ref", 9),
-    ("after GitWorkspace.merge_all", 1),
-)
+ALL = bool(os.environ.get("STORYLOOM_KILL_ALL"))
+WORKERS = int(os.environ.get("STORYLOOM_KILL_WORKERS", "2"))
+QUIET = {  # of the server only what a batch asks of it
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+}
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(7200)]
 
@@ -42,26 +50,33 @@ class Bench:
     """Where batches are run, killed and looked at."""
 
     folder: Path
-    zygote: subprocess.Popen[str]
+    zygotes: Queue[subprocess.Popen[str]]
     modules: Any
-    runs: int = 0
+    runs: Iterator[int] = field(default_factory=itertools.count)
 
-    def fresh(self, given: list[Any], lanes: int = 1) -> Path:
+    def fresh(self, given: list[Any], lanes: int = 1, sandbox: str = "none") -> Path:
         """A folder with a project of these stories."""
-        self.runs += 1
-        folder = self.folder / f"run-{self.runs}"
-        self.modules.make_repository(folder / "project", given, lanes=lanes, settings={"sandbox": "none"})
+        folder = self.folder / f"run-{next(self.runs)}"
+        self.modules.make_repository(folder / "project", given, lanes=lanes, settings={"sandbox": sandbox})
         return folder
 
     def run(self, folder: Path, base_url: str, kill_at: int = 0, kill_name: str = "", together: int = 0) -> int:
         """The exit code of one orchestrator."""
         job: dict[str, Any] = {"folder": str(folder), "base_url": base_url}
         job |= {"kill_at": kill_at, "kill_name": kill_name, "together": together}
-        assert self.zygote.stdin
-        assert self.zygote.stdout
-        self.zygote.stdin.write(json.dumps(job) + "\n")
-        self.zygote.stdin.flush()
-        return int(json.loads(self.zygote.stdout.readline())["code"])
+        zygote = self.zygotes.get()
+        try:
+            assert zygote.stdin
+            assert zygote.stdout
+            zygote.stdin.write(json.dumps(job) + "\n")
+            zygote.stdin.flush()
+            return int(json.loads(zygote.stdout.readline())["code"])
+        finally:
+            self.zygotes.put(zygote)
+
+    def errors(self) -> str:
+        """The last words of the orchestrators."""
+        return (self.folder / "errors").read_text()[-3000:]
 
     def end(self, folder: Path) -> dict[str, Any]:
         """All that must be the same however the batch came to its end."""
@@ -118,23 +133,32 @@ def apart(modules: Any) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    sys.path.insert(0, str(ROOT))
-    modules = importlib.import_module("benchmarks.task_sets")
     folder = tmp_path_factory.mktemp("kill-batch")
-    with prefect_server(folder / "prefect") as url:
-        env = {**os.environ, **prefect_settings(folder / "prefect", url)}
-        child = [sys.executable, str(Path(__file__).with_name("batch_child.py"))]
-        with (folder / "errors").open("w") as errors:
-            pipe = subprocess.PIPE
-            zygote = subprocess.Popen(child, env=env, stdin=pipe, stdout=pipe, stderr=errors, text=True)
-        assert zygote.stdout
-        assert zygote.stdout.readline().strip() == "ready", (folder / "errors").read_text()[-2000:]
-        try:
-            yield Bench(folder, zygote, modules)
-        finally:
-            zygote.stdin.close()  # type: ignore[union-attr]
-            zygote.wait(30)
-            sys.path.remove(str(ROOT))
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(parent.stat().st_mode | 0o055)  # the sandbox's user must reach the worktrees
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT))
+        modules = importlib.import_module("benchmarks.task_sets")
+        for name, value in QUIET.items():
+            patch.setenv(name, value)
+        with prefect_server(folder / "prefect") as url, (folder / "errors").open("w") as errors:
+            env = {**os.environ, **prefect_settings(folder / "prefect", url)}
+            child, pipe = [sys.executable, str(Path(__file__).with_name("batch_child.py"))], subprocess.PIPE
+            started = [
+                subprocess.Popen(child, env=env, stdin=pipe, stdout=pipe, stderr=errors, text=True)
+                for _ in range(WORKERS)
+            ]
+            zygotes: Queue[subprocess.Popen[str]] = Queue()
+            try:
+                for zygote in started:
+                    assert zygote.stdout
+                    assert zygote.stdout.readline().strip() == "ready", (folder / "errors").read_text()[-2000:]
+                    zygotes.put(zygote)
+                yield Bench(folder, zygotes, modules)
+            finally:
+                for zygote in started:
+                    zygote.stdin.close()  # type: ignore[union-attr]
+                    zygote.wait(30)
 
 
 def model(given: list[Any]) -> RehearsalServer:
@@ -147,41 +171,89 @@ def asked(server: RehearsalServer) -> Counter[tuple[str, int]]:
     return Counter((call["subject"], call["turn"]) for call in server.calls)
 
 
-def test_a_batch_that_is_killed_anywhere_ends_as_if_it_had_not_been(bench: Bench) -> None:
-    given = tasks(bench.modules)
-    folder = bench.fresh(given)
-    with model(given) as server:
-        assert bench.run(folder, server.openai_base) == 0, (bench.folder / "errors").read_text()[-3000:]
-        golden, golden_calls = bench.end(folder), asked(server)
-    boundaries = (folder / "boundaries").read_text().splitlines()
-    assert len(golden["merges"]) == 3
-    assert not golden["branches"]
-    assert not golden["locks"]
-    assert golden["worktrees"] == ["integration"]
-    assert set(golden_calls.values()) == {1}
-    wrong = []
-    for number in _points(boundaries):
-        name = boundaries[number - 1]
-        folder = bench.fresh(given)
+@dataclass(frozen=True)
+class Batch:
+    """The three stories on so many lanes, and how they end when nobody disturbs them."""
+
+    bench: Bench
+    lanes: int
+    sandbox: str
+    end: dict[str, Any]
+    calls: Counter[tuple[str, int]]
+    boundaries: list[str]
+
+    def killed_at(self, number: int) -> str:
+        """What is wrong with such a batch that was killed at a boundary and run again, "" if nothing is."""
+        given = tasks(self.bench.modules)
+        folder = self.bench.fresh(given, self.lanes, self.sandbox)
         with model(given) as server:
-            killed = bench.run(folder, server.openai_base, kill_at=number)
-            resumed = bench.run(folder, server.openai_base)
-            end, calls = bench.end(folder), asked(server)
-        repeated = sum(count - 1 for count in calls.values())
-        allowed = 1 if name in IN_FLIGHT else 0
-        if killed != -9 or resumed != 0 or end != golden or repeated > allowed or set(calls) != set(golden_calls):
-            wrong.append((number, name, killed, resumed, repeated, {k: v for k, v in end.items() if v != golden[k]}))
-        else:
+            killed = self.bench.run(folder, server.openai_base, kill_at=number)
+            passed = (folder / "boundaries").read_text().splitlines()[:number]
+            resumed = self.bench.run(folder, server.openai_base)
+            end, calls = self.bench.end(folder), asked(server)
+        sent, kept = (passed.count(name) for name in ("before OpenAIRoute.send", "after CallJournal.end"))
+        repeated = calls - self.calls  # only what was in flight may be asked again: sent, but no answer on record
+        differs = {key: value for key, value in end.items() if value != self.end[key]}
+        right = killed == -9 and resumed == 0 and not differs and set(calls) == set(self.calls)
+        right = right and repeated.total() <= sent - kept and len(passed) == number
+        print(f"{number} of {len(self.boundaries)}: {passed[-1]}", "ok" if right else "WRONG", flush=True)
+        if right:
             shutil.rmtree(folder)
-        print(f"{number} of {len(boundaries)}: {name}", "wrong" if folder.exists() else "ok", flush=True)
-    assert not wrong, (wrong, (bench.folder / "errors").read_text()[-3000:])
+            return ""
+        return f"{number} {passed[-1]}: {killed}, {resumed}, {sent} sent, {kept} kept, {repeated}, {differs}, {folder}"
+
+
+def undisturbed(bench: Bench, lanes: int = 1, sandbox: str = "none") -> Batch:
+    given = tasks(bench.modules)
+    folder = bench.fresh(given, lanes, sandbox)
+    with model(given) as server:
+        assert bench.run(folder, server.openai_base) == 0, bench.errors()
+        end, calls = bench.end(folder), asked(server)
+    assert len(end["merges"]) == 3
+    assert not end["branches"]
+    assert not end["locks"]
+    assert end["sound"] == 0
+    assert end["worktrees"] == ["integration"]
+    assert set(calls.values()) == {1}
+    return Batch(bench, lanes, sandbox, end, calls, (folder / "boundaries").read_text().splitlines())
+
+
+def all_wrong(work: Callable[[int], str], numbers: Sequence[int]) -> list[str]:
+    """What is wrong at any of these boundaries; as many at once as there are orchestrators."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return [wrong for wrong in pool.map(work, numbers) if wrong]
+
+
+def test_a_batch_that_is_killed_anywhere_ends_as_if_it_had_not_been(bench: Bench) -> None:
+    batch = undisturbed(bench)
+    numbers = _every(batch) if ALL else _each_another(batch.boundaries, 5)
+    wrong = all_wrong(batch.killed_at, numbers)
+    assert not wrong, (wrong, bench.errors())
+
+
+def test_stories_side_by_side_that_are_killed_anywhere_end_as_if_they_had_not_been(bench: Bench) -> None:
+    batch = undisturbed(bench, lanes=3)
+    numbers = _every(batch) if ALL else _each_another(batch.boundaries, 2)
+    wrong = all_wrong(batch.killed_at, numbers)
+    assert not wrong, (wrong, bench.errors())
+
+
+@pytest.mark.sandbox
+def test_a_batch_in_the_sandbox_that_is_killed_ends_as_if_it_had_not_been(bench: Bench) -> None:
+    if not (probe := BubblewrapSandbox().probe()).ok:
+        pytest.skip(f"no sandbox works here: {probe.detail}")
+    batch = undisturbed(bench, lanes=3, sandbox="required")
+    numbers = [n for n, name in enumerate(batch.boundaries, 1) if name.endswith("BubblewrapSandbox.run")]
+    assert len(numbers) >= 12
+    wrong = all_wrong(batch.killed_at, numbers if ALL else numbers[len(numbers) // 2 :][:1])
+    assert not wrong, (wrong, bench.errors())
 
 
 def test_a_stack_of_three_that_is_killed_between_its_merges_ends_as_if_it_had_not_been(bench: Bench) -> None:
     given = apart(bench.modules)
     folder = bench.fresh(given, lanes=3)
     with model(given) as server:
-        assert bench.run(folder, server.openai_base, together=3) == 0, (bench.folder / "errors").read_text()[-3000:]
+        assert bench.run(folder, server.openai_base, together=3) == 0, bench.errors()
         golden, golden_calls = bench.end(folder), asked(server)
     boundaries = Counter((folder / "boundaries").read_text().splitlines())
     assert boundaries["before GitWorkspace.merge_all"] == 1
@@ -206,14 +278,18 @@ def test_a_stack_of_three_that_is_killed_between_its_merges_ends_as_if_it_had_no
     assert not wrong, (wrong, (bench.folder / "errors").read_text()[-3000:])
 
 
-def _points(boundaries: list[str]) -> list[int]:
+def _every(batch: Batch) -> list[int]:
     """Numbers of the boundaries to be killed at, from 1."""
-    if os.environ.get("STORYLOOM_KILL_ALL"):
-        first = int(os.environ.get("STORYLOOM_KILL_FROM", "1"))
-        return list(range(first, len(boundaries) + 1))
-    points = []
-    for name, which in CHOSEN:
-        at = [number for number, each in enumerate(boundaries, 1) if each == name]
-        assert len(at) > which, f"{name} happens {len(at)} times only: {sorted(set(boundaries))}"
-        points.append(at[which])
-    return sorted(points)
+    last = int(os.environ.get("STORYLOOM_KILL_TO", len(batch.boundaries)))
+    return list(range(int(os.environ.get("STORYLOOM_KILL_FROM", "1")), last + 1))
+
+
+def _each_another(boundaries: list[str], wanted: int) -> list[int]:
+    """So many of them evenly apart, each with another name."""
+    numbers, seen = [], set[str]()
+    for at in range(wanted):
+        first = 1 + (2 * at + 1) * len(boundaries) // (2 * wanted)
+        number = next((n for n in range(first, len(boundaries) + 1) if boundaries[n - 1] not in seen), first)
+        seen.add(boundaries[number - 1])
+        numbers.append(number)
+    return numbers
