@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib
 import json
 import os
 import signal
@@ -22,7 +23,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fastapi  # noqa: F401 - imported late by Prefect, and by every fork anew
 from prefect.events.clients import NullEventsClient
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -52,6 +52,10 @@ EFFECTS: tuple[tuple[type, tuple[str, ...]], ...] = (
     (BubblewrapSandbox, ("run",)),
     (FileShelf, ("put", "put_new")),
     (Spool, ("record",)),
+)
+LATE = (  # what the product and its libraries import late, and every fork would import anew: a second of CPU time
+    *("anyio._backends._asyncio", "distro", "fastapi", "graphviz", "openai.resources.chat", "openai.types.chat"),
+    *("prefect.engine", "prefect.telemetry.run_telemetry"),
 )
 FINE = ("update-ref", "commit-tree", "worktree")  # git commands inside of those that are boundaries too
 
@@ -136,6 +140,8 @@ def orchestrate(job: dict[str, Any]) -> bool:
 
 
 def main() -> None:
+    for name in LATE:
+        importlib.import_module(name)
     EventsWorker.set_client_override(NullEventsClient)  # nobody looks at the events of these batches
     print("ready", flush=True)
     for line in sys.stdin:
