@@ -1,9 +1,10 @@
 """What is killed: a process that imports everything once, then forks a fresh orchestrator for each line on its input.
 
 A line is {"folder": …, "base_url": …, "kill_at": N}. The orchestrator counts the boundaries of all effects (before and
-after each one) in `folder/boundaries` and kills itself with SIGKILL at number `kill_at`, 0 for never; with "kill_name"
-only boundaries of that name count. With "together": N, nobody enters the main line before N stories wait for it. The
-answer is the exit status, -9 when killed. The product knows nothing of this: its methods are wrapped here.
+after each one) in `folder.boundaries` and kills itself with SIGKILL at number `kill_at`, 0 for never; with "kill_name"
+only boundaries of that name count; with "fill" it fills the folder's disk there instead and goes on. With "together":
+N, nobody enters the main line before N stories wait for it. The answer is the exit status, -9 when killed. The product
+knows nothing of this: its methods are wrapped here.
 """
 
 from __future__ import annotations
@@ -41,8 +42,11 @@ from storyloom.deployments.reaper import end_orphans
 from storyloom.domain.ports import ProjectRef
 from storyloom.domain.wire import Endpoint
 from storyloom.flows.implementation import implementation
+from storyloom.tasks.develop_turn import develop_turn
 from storyloom.tasks.lines import line_of
 from storyloom.tasks.ports import Ports, ports_for, use
+from storyloom.tasks.review_story import review_story
+from storyloom.tasks.verification import run_tests
 
 EFFECTS: tuple[tuple[type, tuple[str, ...]], ...] = (
     (OpenAIRoute, ("send",)),
@@ -61,11 +65,11 @@ FINE = ("update-ref", "commit-tree", "worktree")  # git commands inside of those
 
 
 class Boundaries:
-    """Counts what happens, and ends the process at the chosen number."""
+    """Counts what happens, and does at the chosen number what is chosen."""
 
-    def __init__(self, log: Path, kill_at: int, kill_name: str = "") -> None:
+    def __init__(self, log: Path, kill_at: int, kill_name: str, then: Callable[[], None]) -> None:
         self._log, self._kill_at, self._kill_name, self._count = log.open("a"), kill_at, kill_name, 0
-        self._lock = threading.Lock()
+        self._lock, self._then = threading.Lock(), then
 
     def passed(self, name: str) -> None:
         with self._lock:
@@ -73,7 +77,7 @@ class Boundaries:
             self._log.write(name + "\n")
             self._log.flush()
             if self._count == self._kill_at and self._kill_name in ("", name):
-                os.kill(os.getpid(), signal.SIGKILL)
+                self._then()
 
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -84,6 +88,18 @@ class Boundaries:
             return result
 
         return wrapped
+
+
+def end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fill(folder: Path) -> None:
+    """Leave no room on the disk of a folder, and nobody the patience to wait for some."""
+    develop_turn.retries = review_story.retries = run_tests.retries = 0
+    with (folder / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
 
 
 def place(boundaries: Boundaries) -> None:
@@ -120,7 +136,8 @@ def gathered(ports: Ports, together: int) -> Ports:
 def orchestrate(job: dict[str, Any]) -> bool:
     """One run of the batch, as the command line would start it; whether all stories are done."""
     folder = Path(job["folder"])
-    place(Boundaries(folder / "boundaries", job["kill_at"], job["kill_name"]))
+    then = functools.partial(fill, folder) if job["fill"] else end
+    place(Boundaries(folder.with_suffix(".boundaries"), job["kill_at"], job["kill_name"], then))
     environment = Environment(home=folder / "home", keys={"openai": "none"}, mode="rehearsal")
     routes = {"*": OpenAIRoute(Endpoint(api_key="none", base_url=job["base_url"]))}  # type: ignore[arg-type]
 
@@ -135,7 +152,7 @@ def orchestrate(job: dict[str, Any]) -> bool:
             ports.workspace.recover()
         with ports.lease():
             report = implementation(project)
-    (folder / "report").write_text(report.model_dump_json(indent=1))
+    folder.with_suffix(".report").write_text(report.model_dump_json(indent=1))
     return report.status in ("done", "already_done")
 
 

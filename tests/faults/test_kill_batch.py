@@ -1,12 +1,13 @@
-"""Killed at any boundary of a three-story batch, or within a stack of three, and run again: as if nothing had happened?
+"""A three-story batch that is killed anywhere, left with locks or without room, run again: as if nothing had happened?
 
-Every boundary with STORYLOOM_KILL_ALL=1 (STORYLOOM_KILL_FROM to STORYLOOM_KILL_TO, counted from 1), else some, each of
-another kind of effect, spread evenly over the batch. Batches run side by side in STORYLOOM_KILL_WORKERS folders, all on
-one Prefect server, each forked from a process that has imported everything.
+Every boundary with STORYLOOM_KILL_ALL=1 (or those of STORYLOOM_KILL_AT, such as 7-60,100), else some, each of another
+kind of effect, spread evenly over the batch. Batches run side by side in STORYLOOM_KILL_WORKERS folders, all on one
+Prefect server, each forked from a process that has imported everything.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import itertools
 import json
@@ -53,16 +54,19 @@ class Bench:
     zygotes: Queue[subprocess.Popen[str]]
     modules: Any
     runs: Iterator[int] = field(default_factory=itertools.count)
+    batches: dict[tuple[int, str], Batch] = field(default_factory=dict)
 
-    def fresh(self, given: list[Any], lanes: int = 1, sandbox: str = "none") -> Path:
+    def fresh(self, given: list[Any], lanes: int = 1, sandbox: str = "none", folder: Path | None = None) -> Path:
         """A folder with a project of these stories."""
-        folder = self.folder / f"run-{next(self.runs)}"
+        folder = folder or self.folder / f"run-{next(self.runs)}"
         self.modules.make_repository(folder / "project", given, lanes=lanes, settings={"sandbox": sandbox})
         return folder
 
-    def run(self, folder: Path, base_url: str, kill_at: int = 0, kill_name: str = "", together: int = 0) -> int:
+    def run(
+        self, folder: Path, base_url: str, kill_at: int = 0, kill_name: str = "", together: int = 0, fill: bool = False
+    ) -> int:
         """The exit code of one orchestrator."""
-        job: dict[str, Any] = {"folder": str(folder), "base_url": base_url}
+        job: dict[str, Any] = {"folder": str(folder), "base_url": base_url, "fill": fill}
         job |= {"kill_at": kill_at, "kill_name": kill_name, "together": together}
         zygote = self.zygotes.get()
         try:
@@ -73,6 +77,12 @@ class Bench:
             return int(json.loads(zygote.stdout.readline())["code"])
         finally:
             self.zygotes.put(zygote)
+
+    def undisturbed(self, lanes: int = 1, sandbox: str = "none") -> Batch:
+        """The three stories on so many lanes, run once."""
+        if (lanes, sandbox) not in self.batches:
+            self.batches[lanes, sandbox] = _undisturbed(self, lanes, sandbox)
+        return self.batches[lanes, sandbox]
 
     def errors(self) -> str:
         """The last words of the orchestrators."""
@@ -188,22 +198,38 @@ class Batch:
         folder = self.bench.fresh(given, self.lanes, self.sandbox)
         with model(given) as server:
             killed = self.bench.run(folder, server.openai_base, kill_at=number)
-            passed = (folder / "boundaries").read_text().splitlines()[:number]
-            resumed = self.bench.run(folder, server.openai_base)
-            end, calls = self.bench.end(folder), asked(server)
-        sent, kept = (passed.count(name) for name in ("before OpenAIRoute.send", "after CallJournal.end"))
-        repeated = calls - self.calls  # only what was in flight may be asked again: sent, but no answer on record
-        differs = {key: value for key, value in end.items() if value != self.end[key]}
-        right = killed == -9 and resumed == 0 and not differs and set(calls) == set(self.calls)
-        right = right and repeated.total() <= sent - kept and len(passed) == number
-        print(f"{number} of {len(self.boundaries)}: {passed[-1]}", "ok" if right else "WRONG", flush=True)
-        if right:
-            shutil.rmtree(folder)
-            return ""
-        return f"{number} {passed[-1]}: {killed}, {resumed}, {sent} sent, {kept} kept, {repeated}, {differs}, {folder}"
+            before = passed(folder)
+            wrong = self.resumed(folder, server)
+        if killed != -9 or len(before) != number:
+            wrong += f" killed: {killed} after {len(before)}"
+        print(f"{number} of {len(self.boundaries)}: {before[-1]}", wrong or "ok", flush=True)
+        if wrong:
+            return f"{number} {before[-1]}: {wrong} {folder}"
+        shutil.rmtree(folder)
+        return ""
+
+    def resumed(self, folder: Path, server: RehearsalServer) -> str:
+        """What is wrong with such a batch once it was run again, "" if nothing is."""
+        before = passed(folder)
+        sent, kept = (before.count(name) for name in ("before OpenAIRoute.send", "after CallJournal.end"))
+        resumed = self.bench.run(folder, server.openai_base)
+        end, calls = self.bench.end(folder), asked(server)
+        wrong = {key: value for key, value in end.items() if value != self.end[key]}
+        if resumed:
+            wrong["exit code"] = resumed
+        if set(calls) != set(self.calls):
+            wrong["other calls"] = set(calls) ^ set(self.calls)
+        if (calls - self.calls).total() > sent - kept:  # what was in flight may be asked again: sent, but not on record
+            wrong["calls repeated"] = calls - self.calls
+        return str(wrong or "")
 
 
-def undisturbed(bench: Bench, lanes: int = 1, sandbox: str = "none") -> Batch:
+def passed(folder: Path) -> list[str]:
+    """The boundaries that the batch of a folder has passed."""
+    return folder.with_suffix(".boundaries").read_text().splitlines()
+
+
+def _undisturbed(bench: Bench, lanes: int, sandbox: str) -> Batch:
     given = tasks(bench.modules)
     folder = bench.fresh(given, lanes, sandbox)
     with model(given) as server:
@@ -215,7 +241,7 @@ def undisturbed(bench: Bench, lanes: int = 1, sandbox: str = "none") -> Batch:
     assert end["sound"] == 0
     assert end["worktrees"] == ["integration"]
     assert set(calls.values()) == {1}
-    return Batch(bench, lanes, sandbox, end, calls, (folder / "boundaries").read_text().splitlines())
+    return Batch(bench, lanes, sandbox, end, calls, passed(folder))
 
 
 def all_wrong(work: Callable[[int], str], numbers: Sequence[int]) -> list[str]:
@@ -225,15 +251,15 @@ def all_wrong(work: Callable[[int], str], numbers: Sequence[int]) -> list[str]:
 
 
 def test_a_batch_that_is_killed_anywhere_ends_as_if_it_had_not_been(bench: Bench) -> None:
-    batch = undisturbed(bench)
-    numbers = _every(batch) if ALL else _each_another(batch.boundaries, 5)
+    batch = bench.undisturbed()
+    numbers = _every(batch) if ALL else _each_another(batch.boundaries, 3)
     wrong = all_wrong(batch.killed_at, numbers)
     assert not wrong, (wrong, bench.errors())
 
 
 def test_stories_side_by_side_that_are_killed_anywhere_end_as_if_they_had_not_been(bench: Bench) -> None:
-    batch = undisturbed(bench, lanes=3)
-    numbers = _every(batch) if ALL else _each_another(batch.boundaries, 2)
+    batch = bench.undisturbed(lanes=3)
+    numbers = _every(batch) if ALL else _each_another(batch.boundaries, 1)
     wrong = all_wrong(batch.killed_at, numbers)
     assert not wrong, (wrong, bench.errors())
 
@@ -242,7 +268,7 @@ def test_stories_side_by_side_that_are_killed_anywhere_end_as_if_they_had_not_be
 def test_a_batch_in_the_sandbox_that_is_killed_ends_as_if_it_had_not_been(bench: Bench) -> None:
     if not (probe := BubblewrapSandbox().probe()).ok:
         pytest.skip(f"no sandbox works here: {probe.detail}")
-    batch = undisturbed(bench, lanes=3, sandbox="required")
+    batch = bench.undisturbed(lanes=3, sandbox="required")
     numbers = [n for n, name in enumerate(batch.boundaries, 1) if name.endswith("BubblewrapSandbox.run")]
     assert len(numbers) >= 12
     wrong = all_wrong(batch.killed_at, numbers if ALL else numbers[len(numbers) // 2 :][:1])
@@ -255,33 +281,86 @@ def test_a_stack_of_three_that_is_killed_between_its_merges_ends_as_if_it_had_no
     with model(given) as server:
         assert bench.run(folder, server.openai_base, together=3) == 0, bench.errors()
         golden, golden_calls = bench.end(folder), asked(server)
-    boundaries = Counter((folder / "boundaries").read_text().splitlines())
+    boundaries = Counter(passed(folder))
     assert boundaries["before GitWorkspace.merge_all"] == 1
     assert boundaries["before one merge"] == boundaries["after one merge"] == len(golden["merges"]) == 3
     assert golden["worktrees"] == ["integration"]
     assert not golden["branches"]
     assert set(golden_calls.values()) == {1}
-    wrong = []
-    for name in ("before one merge", "after one merge"):
-        for number in (1, 2, 3):
-            folder = bench.fresh(given, lanes=3)
-            with model(given) as server:
-                killed = bench.run(folder, server.openai_base, kill_at=number, kill_name=name, together=3)
-                merges = len(bench.end(folder)["merges"])
-                resumed = bench.run(folder, server.openai_base)
-                end, calls = bench.end(folder), asked(server)
-            known = number if name.startswith("after") else number - 1
-            if (killed, merges, resumed) != (-9, known, 0) or end != golden or calls != golden_calls:
-                differs = {key: value for key, value in end.items() if value != golden[key]}
-                wrong.append((name, number, killed, merges, resumed, differs, calls - golden_calls))
-            print(f"{name} {number}", "wrong" if wrong and wrong[-1][:2] == (name, number) else "ok", flush=True)
-    assert not wrong, (wrong, (bench.folder / "errors").read_text()[-3000:])
+
+    def work(point: tuple[str, int]) -> str:
+        name, number = point
+        folder = bench.fresh(given, lanes=3)
+        with model(given) as server:
+            killed = bench.run(folder, server.openai_base, kill_at=number, kill_name=name, together=3)
+            merges = len(bench.end(folder)["merges"])
+            resumed = bench.run(folder, server.openai_base)
+            end, calls = bench.end(folder), asked(server)
+        known = number if name.startswith("after") else number - 1
+        right = (killed, merges, resumed) == (-9, known, 0) and end == golden and calls == golden_calls
+        print(name, number, "ok" if right else "wrong", flush=True)
+        differs = {key: value for key, value in end.items() if value != golden[key]}
+        return "" if right else f"{name} {number}: {killed}, {merges}, {resumed}, {differs}, {calls - golden_calls}"
+
+    points = [(f"{side} one merge", number) for side in ("before", "after") for number in (1, 2, 3)]
+    wrong = all_wrong(work, points if ALL else [points[1], points[4]])
+    assert not wrong, (wrong, bench.errors())
+
+
+def test_locks_that_a_killed_batch_has_left_hold_up_nobody(bench: Bench) -> None:
+    batch, given = bench.undisturbed(), tasks(bench.modules)
+    folder = bench.fresh(given)
+    with model(given) as server:
+        killed = bench.run(folder, server.openai_base, kill_at=2, kill_name="before GitWorkspace.checkpoint")
+        assert killed == -9, bench.errors()
+        (lease,) = (folder / "home").rglob("lease.json")
+        assert lease.with_suffix(".lock").exists()
+        git = folder / "project/.git"
+        worktrees = sorted((git / "worktrees").iterdir())
+        assert len(worktrees) == 2  # of a story, and of the main line
+        for place in worktrees:
+            for lock in ("index.lock", "HEAD.lock", "locked"):
+                (place / lock).touch()
+        for lock in ("packed-refs.lock", "refs/heads/storyloom/main.lock"):
+            (git / lock).touch()
+        wrong = batch.resumed(folder, server)
+    assert not wrong, (wrong, bench.errors())
+
+
+def test_a_batch_that_runs_out_of_room_ends_waiting_and_goes_on_once_there_is_some(bench: Bench) -> None:
+    batch, given = bench.undisturbed(), tasks(bench.modules)
+    with small_disk(bench.folder / "disk") as folder, model(given) as server:
+        bench.fresh(given, folder=folder)
+        ended = bench.run(folder, server.openai_base, kill_at=2, kill_name="before GitWorkspace.checkpoint", fill=True)
+        assert (folder / "filler").exists()
+        report = json.loads(folder.with_suffix(".report").read_text())
+        assert ended == 2, bench.errors()
+        assert "no room" in str(report)
+        (folder / "filler").unlink()
+        wrong = batch.resumed(folder, server)
+    assert not wrong, (wrong, bench.errors())
+
+
+@contextlib.contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    """A file system of 32 MiB."""
+    place.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m,mode=755", "tmpfs", str(place)], check=False)
+    if mounted.returncode:
+        pytest.skip("this container may not mount a file system")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def _every(batch: Batch) -> list[int]:
     """Numbers of the boundaries to be killed at, from 1."""
-    last = int(os.environ.get("STORYLOOM_KILL_TO", len(batch.boundaries)))
-    return list(range(int(os.environ.get("STORYLOOM_KILL_FROM", "1")), last + 1))
+    chosen = os.environ.get("STORYLOOM_KILL_AT") or f"1-{len(batch.boundaries)}"
+    ranges = (part.partition("-") for part in chosen.split(","))
+    return [number for first, _, last in ranges for number in range(int(first), int(last or first) + 1)]
 
 
 def _each_another(boundaries: list[str], wanted: int) -> list[int]:
