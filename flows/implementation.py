@@ -14,6 +14,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.transactions import CommitMode, transaction
 
 from ..domain.delivery import PhaseReport, phase_status
+from ..domain.errors import StoryloomError
 from ..domain.pace import Pace
 from ..domain.phases import Phase
 from ..domain.ports import ProjectRef
@@ -105,8 +106,12 @@ def take_story(project: ProjectRef, story: Story) -> StoryOutcome:
         try:
             return develop_and_integrate(project, story)
         except Exception as error:  # noqa: BLE001 - a bug in one story must not end the others; it is reported as its end
+            passes = isinstance(error, StoryloomError) and error.may_pass
             return StoryOutcome(
-                story=story.key, status="failed", lane=Lane.INFRASTRUCTURE, reason=f"{type(error).__name__}: {error}"
+                story=story.key,
+                status="waiting" if passes else "failed",
+                lane=Lane.INFRASTRUCTURE,
+                reason=str(error) if passes else f"{type(error).__name__}: {error}",
             )
 
 

@@ -135,6 +135,24 @@ def test_what_is_not_the_codes_fault_waits_and_the_others_merge(batch, error, la
     assert ends["1-2-part"].status == "merged"
 
 
+@pytest.mark.parametrize(
+    ("error", "status"), [(StorageFull("No room is left."), "waiting"), (RuntimeError("No room is left."), "failed")]
+)
+def test_a_story_whose_end_itself_cannot_be_kept_waits_where_waiting_helps(batch, error, status, monkeypatch):
+    import importlib
+
+    flow = importlib.import_module("storyloom.flows.implementation")  # the package holds a flow of that name
+
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(flow, "develop_and_integrate", full)
+    ends, _ = batch([story(1, "`part1.py`")], lambda _: None)
+    end = ends["1-1-part"]
+    assert (end.status, end.lane.value) == (status, "infrastructure")
+    assert end.reason.endswith("No room is left.")
+
+
 def test_what_was_no_fault_of_the_code_counts_as_no_attempt_and_each_judgement_of_the_code_as_one(batch):
     tests = []
 
