@@ -257,10 +257,10 @@ def test_a_batch_that_is_killed_anywhere_ends_as_if_it_had_not_been(bench: Bench
     assert not wrong, (wrong, bench.errors())
 
 
+@pytest.mark.skipif(not ALL, reason="as the one in the sandbox, and the stack; all of it with STORYLOOM_KILL_ALL=1")
 def test_stories_side_by_side_that_are_killed_anywhere_end_as_if_they_had_not_been(bench: Bench) -> None:
     batch = bench.undisturbed(lanes=3)
-    numbers = _every(batch) if ALL else _each_another(batch.boundaries, 1)
-    wrong = all_wrong(batch.killed_at, numbers)
+    wrong = all_wrong(batch.killed_at, _every(batch))
     assert not wrong, (wrong, bench.errors())
 
 
@@ -335,7 +335,8 @@ def test_a_batch_that_runs_out_of_room_ends_waiting_and_goes_on_once_there_is_so
         assert (folder / "filler").exists()
         report = json.loads(folder.with_suffix(".report").read_text())
         assert ended == 2, bench.errors()
-        assert "no room" in str(report)
+        assert {story["status"] for story in report["stories"]} == {"waiting", "blocked"}, report
+        assert "the disk is full" in report["reason"]
         (folder / "filler").unlink()
         wrong = batch.resumed(folder, server)
     assert not wrong, (wrong, bench.errors())
