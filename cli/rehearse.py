@@ -98,13 +98,18 @@ def _run(server: RehearsalServer, command: list[str] | None, ready_file: Path | 
     Raises:
         InputError: the command cannot be run.
     """
-    from ..rehearsal.serve import announce, wait_until_told
+    from ..rehearsal.serve import Told, announce
 
     if command:
         _require_program(command[0])
     with server:
-        announce(server, ready_file, told=not command)
-        code = _outcome(command, _environment(server, keyless)) if command else INTERRUPTED if wait_until_told() else 0
+        if command:
+            announce(server, ready_file, told=False)
+            code = _outcome(command, _environment(server, keyless))
+        else:
+            told = Told()  # before anybody can know where to send a signal
+            announce(server, ready_file)
+            code = INTERRUPTED if told.wait() else 0
         calls = server.calls
         missed = sum(call["entry"] == "rehearsal_miss" for call in calls)
         _say(f"{len(calls)} {'call' if len(calls) == 1 else 'calls'}, {missed} of them missed")

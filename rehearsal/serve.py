@@ -38,28 +38,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         conversation = Conversation.load(given.conversation, strict=given.strict, latency_s=given.latency)
         models = tuple(given.model) or ("rehearsal-1",)
         with RehearsalServer(conversation, given.port, host=given.host, models=models) as server:
+            told = Told()  # before anybody can know where to send a signal
             announce(server, given.ready_file)
-            wait_until_told()
+            told.wait()
     except (StoryloomError, OSError) as mistake:
         sys.stderr.write(f"{mistake}\n")
         return 2
     return 0
 
 
-def wait_until_told() -> bool:
-    """Return on SIGTERM, on Ctrl-C, or when the process that started this one has ended; whether it was Ctrl-C."""
-    stop, told = threading.Event(), []
+class Told:
+    """What ends a server: SIGTERM, Ctrl-C, or the end of the process that started it; heard from now on."""
 
-    def end(number: int, _: object) -> None:
-        told.append(number)
-        stop.set()
+    def __init__(self) -> None:
+        self._stop, self._signals = threading.Event(), list[int]()
+        self._parent = os.getppid()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._hear)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    parent = os.getppid()
-    while not stop.wait(PARENT_CHECK_S) and os.getppid() == parent:
-        pass
-    return told[:1] == [signal.SIGINT]
+    def _hear(self, number: int, _: object) -> None:
+        self._signals.append(number)
+        self._stop.set()
+
+    def wait(self) -> bool:
+        """Return once told to end; whether it was Ctrl-C."""
+        while not self._stop.wait(PARENT_CHECK_S) and os.getppid() == self._parent:
+            pass
+        return self._signals[:1] == [signal.SIGINT]
 
 
 def announce(server: RehearsalServer, ready_file: Path | None, *, told: bool = True) -> None:

@@ -110,8 +110,11 @@ def test_a_server_that_is_told_to_stop_ends(talks: Path, sign: signal.Signals, c
     command = [sys.executable, "-c", program, "rehearse", "serve", str(talks)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    where = json.loads(process.stdout.readline())
-    process.send_signal(sign)
-    _, said = process.communicate(timeout=60)
+    try:
+        where = json.loads(process.stdout.readline())
+        process.send_signal(sign)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, "0 calls" in said, "Stopped." in said) == (code, True, code == 130)
     assert where["pid"] == process.pid
