@@ -204,7 +204,8 @@ def _extra(folder: Path) -> Path:
 
 def delivers(test: Callable[[Path], None]) -> Callable[[Path], None]:
     """Mark a test that needs the delivery."""
-    for mark in (pytest.mark.server, pytest.mark.sandbox, pytest.mark.slow, pytest.mark.timeout(900)):
+    together = pytest.mark.xdist_group("keys")
+    for mark in (pytest.mark.server, pytest.mark.sandbox, pytest.mark.slow, together, pytest.mark.timeout(900)):
         test = mark(test)
     return test
 

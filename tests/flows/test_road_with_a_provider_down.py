@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,32 +57,45 @@ class Session:
         self.calls = [event for event in map(json.loads, lines) if event["event"] == "model_call"]
 
 
-@pytest.fixture(scope="module", params=sorted(OTHER))
-def session(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, prefect_harness: None
-) -> Iterator[Session]:
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory: pytest.TempPathFactory, prefect_harness: None) -> Iterator[Callable[[str], Session]]:
+    """One delivery for each provider, made when it is first asked for."""
     probe = BubblewrapSandbox().probe()
     if not probe.ok:
         pytest.skip(f"no sandbox here: {probe.detail} {probe.remedy}")
+    with ExitStack() as servers:
+        yield cache(lambda down: deliver(tmp_path_factory.mktemp(f"no-{down}"), down, servers))
+
+
+def deliver(folder: Path, down: str, servers: ExitStack) -> Session:
     from storyloom.flows.deliver_project import deliver_project
 
-    folder = tmp_path_factory.mktemp(f"no-{request.param}")
     for parent in (folder, *folder.parents[:2]):
         parent.chmod(0o755)
-    conversation = Conversation.load(SAMPLE / "conversation", strict=True)
-    with RehearsalServer(conversation) as server, pytest.MonkeyPatch.context() as patch:
+    server = servers.enter_context(RehearsalServer(Conversation.load(SAMPLE / "conversation", strict=True)))
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STORYLOOM_HOME", str(folder / "home"))
         patch.setenv("STORYLOOM_MODE", "rehearsal")
         patch.setenv("ANTHROPIC_BASE_URL", server.anthropic_base)
         patch.setenv("OPENAI_BASE_URL", server.openai_base)
         patch.setenv("ANTHROPIC_API_KEY", KEY)
         patch.setenv("OPENAI_API_KEY", KEY)
-        server.down(request.param, kind="overloaded")
+        server.down(down, kind="overloaded")
         repository = make_repository(with_fallbacks(folder / "sample"), folder / "project")
         settings: dict[str, str | int | float | bool] = {"when_asked": "recommendation", "auto_merge_prs": True}
         project = ProjectRef(repository=str(repository), settings=settings)
         delivery = deliver_project(project, (SAMPLE / "brief.md").read_text(), Phase.DEPLOYMENT)
-        yield Session(folder, request.param, delivery, server)
+    return Session(folder, down, delivery, server)
+
+
+@pytest.fixture(params=sorted(OTHER))
+def session(
+    request: pytest.FixtureRequest, sessions: Callable[[str], Session], monkeypatch: pytest.MonkeyPatch
+) -> Session:
+    """What the delivery without this provider left behind, with its state as this process's own."""
+    found = sessions(request.param)
+    monkeypatch.setenv("STORYLOOM_HOME", str(found.repository.parent / "home"))
+    return found
 
 
 def test_it_ends_with_the_same_tree_and_all_stories_merged(session: Session):
