@@ -15,17 +15,19 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storyloom.blocks.shelf import FileShelf
 from storyloom.blocks.spool import Spool
-from storyloom.deployments.server import prefect_server
 from storyloom.domain.approvals import Given
 from storyloom.domain.escalations import Question
 from storyloom.domain.ports import ProjectRef
 from storyloom.domain.settings import ProjectConfig
-from storyloom.tasks.answers import submit
-from storyloom.tasks.ports import Ports, use
-from storyloom.tasks.questions import escalations
+
+from . import pipeline
+
+if TYPE_CHECKING:  # Prefect reads its settings when it is imported
+    from storyloom.tasks.ports import Ports
 
 ROUNDS = 20
 WAYS = ("form", "command", "shelf")
@@ -38,6 +40,8 @@ def measure(ports: Ports, number: int, way: str) -> float:
     from prefect import flow, get_client, resume_flow_run
     from storyloom.flows.asking import settle
     from storyloom.flows.waking import wake_for
+    from storyloom.tasks.answers import submit
+    from storyloom.tasks.questions import escalations
 
     question = Question(project="p", story=f"{way}-{number}", question=f"{way} {number}?", options=("a", "b"))
     went_on: list[float] = []
@@ -71,17 +75,14 @@ def measure(ports: Ports, number: int, way: str) -> float:
 
 def main(rounds: int) -> None:
     """Measure all ways and print them."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    with tempfile.TemporaryDirectory() as folder, pipeline.prefect(Path(folder) / "home"):
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+        from storyloom.tasks.ports import Ports, use
 
-    with tempfile.TemporaryDirectory() as folder:
         shelf, spool = FileShelf(Path(folder) / "shelf"), Spool(Path(folder) / "spool")
         config = ProjectConfig.model_validate({"settings": {"second_opinion": False}})
         ports = Ports(ProjectRef(repository=folder), config, shelf=shelf, recorder=spool)
-        with (
-            prefect_server(Path(folder) / "server") as url,
-            temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-            use(lambda _project: ports),
-        ):
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), use(lambda _project: ports):
             for way in WAYS:
                 took = sorted(measure(ports, number, way) for number in range(rounds))
                 p95 = took[min(len(took) - 1, round(0.95 * len(took)))]
