@@ -74,12 +74,16 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def prefect_harness() -> Iterator[None]:
-    """A Prefect server on a database of its own, without heartbeats, for tests that run flows."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
+    """Our own Prefect server on a database of its own, without heartbeats, for tests that run flows."""
+    from prefect.context import _temporary_global_settings_context, get_settings_context
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from storyloom.deployments.server import drain, prefect_server
 
     with (
-        prefect_test_harness(server_startup_timeout=180),
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        tempfile.TemporaryDirectory(prefix="storyloom-server-") as home,
+        prefect_server(Path(home)) as url,
+        temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        _temporary_global_settings_context(get_settings_context()),  # threads without a context of their own
     ):
         yield
+        drain()
