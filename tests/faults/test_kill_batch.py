@@ -257,10 +257,12 @@ def test_a_batch_that_is_killed_anywhere_ends_as_if_it_had_not_been(bench: Bench
     assert not wrong, (wrong, bench.errors())
 
 
-def test_stories_side_by_side_that_are_killed_anywhere_end_as_if_they_had_not_been(bench: Bench) -> None:
-    batch = bench.undisturbed(lanes=3)
-    wrong = all_wrong(batch.killed_at, _every(batch) if ALL else _each_another(batch.boundaries, 1))
-    assert not wrong, (wrong, bench.errors())
+if ALL:  # else the one in the sandbox, which runs on three lanes too, must do
+
+    def test_stories_side_by_side_that_are_killed_anywhere_end_as_if_they_had_not_been(bench: Bench) -> None:
+        batch = bench.undisturbed(lanes=3)
+        wrong = all_wrong(batch.killed_at, _every(batch))
+        assert not wrong, (wrong, bench.errors())
 
 
 @pytest.mark.sandbox

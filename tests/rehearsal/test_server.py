@@ -33,7 +33,7 @@ def ask(server: RehearsalServer, path: str, subject: str = "s") -> httpx.Respons
         said["input"] = f"# {subject}"
     else:
         said["messages"] = [{"role": "user", "content": f"# {subject}"}]
-    return httpx.post(server.url + path, json=said, headers={"authorization": "Bearer sk-secret-value-1"})
+    return httpx.post(server.url + path, json=said, headers={"authorization": "Bearer sk-secret-value-1"}, timeout=60)
 
 
 def test_a_port_that_is_taken_or_does_not_exist_is_refused_with_the_way_on(tmp_path: Path):
