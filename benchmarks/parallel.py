@@ -3,8 +3,9 @@
     python -m benchmarks.parallel [--stories 32] [--lanes 1,2,4,8,16] [--latency 0.5] [--spread 1.5]
 
 Every answer of the scripted model takes between `latency` and `latency + spread` seconds (the same for the same
-question); everything else is the product. Speed-up is against one lane of the same call. Beside it stands the ideal for
-this machine: waiting for the model runs beside everything else, work of our own shares the cores.
+question); everything else is the product. Speed-up is against one lane of the same call, which is always run first.
+Beside it stands the ideal for this machine: waiting for the model runs beside everything else, work of our own shares
+the cores.
 """
 
 from __future__ import annotations
@@ -78,6 +79,11 @@ def independent(count: int) -> list[Task]:
     ]
 
 
+def widths(text: str) -> list[int]:
+    """The widths of a comma-separated list, the narrowest first; one lane, with which they are compared, among them."""
+    return sorted({1, *(int(part) for part in text.split(","))})
+
+
 def dispatch(run: pipeline.Run, lanes: int) -> list[float]:
     """How long a lane that became free stayed empty, while stories were left to start; in seconds."""
     began = sorted(span.began for span in run.watch.of("develop_and_integrate"))
@@ -88,7 +94,7 @@ def dispatch(run: pipeline.Run, lanes: int) -> list[float]:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.parallel", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--stories", type=int, default=32)
-    parser.add_argument("--lanes", type=lambda text: [int(part) for part in text.split(",")], default=[1, 2, 4, 8, 16])
+    parser.add_argument("--lanes", type=widths, default=[1, 2, 4, 8, 16])
     parser.add_argument("--latency", type=float, default=0.5, help="seconds of the quickest answer")
     parser.add_argument("--spread", type=float, default=1.5, help="seconds by which the slowest takes longer")
     parser.add_argument("--parts", action="store_true", help="where the time goes, for every width")
