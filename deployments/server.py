@@ -22,6 +22,7 @@ from .environment import prefect_settings, usable_home
 
 START_SECONDS = 120.0
 DRAIN_SECONDS = 5.0
+APP = "storyloom.deployments.prefect_app:create_app"
 PR_SET_PDEATHSIG = 1
 
 
@@ -136,7 +137,7 @@ def prefect_server(home: Path, port: int = 0, *, keep: bool = False) -> Iterator
     env = {**os.environ, **prefect_settings(home, url), "PREFECT_SERVER_API_HOST": "127.0.0.1"}
     env.update(PREFECT_SERVER_LOGGING_LEVEL="WARNING", PREFECT_UI_API_URL=url, PREFECT_SERVER_UI_API_URL=url)
     env.pop("PREFECT_API_URL", None)
-    command = [sys.executable, "-m", "uvicorn", "--factory", "storyloom.deployments.prefect_app:create_app"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", APP]
     command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     process = start_child(command, env, log, detached=keep)
     try:

@@ -8,15 +8,21 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from filelock import FileLock
+from hypothesis import is_hypothesis_test, settings
 
 # Before anything imports Prefect or litellm: their settings are read at import.
-_HOME = tempfile.mkdtemp(prefix="storyloom-tests-")
+_KEPT = os.environ.get("STORYLOOM_TESTS_KEEP")  # a folder for what is looked at after the tests
+_HOME = tempfile.mkdtemp(prefix="storyloom-tests-", dir=_KEPT)
 Path(_HOME).chmod(0o755)
 for _name in [n for n in os.environ if n.endswith(("_API_KEY", "_TOKEN", "_BASE_URL")) or n.startswith("PREFECT_")]:
     del os.environ[_name]
@@ -69,21 +75,68 @@ socket.socket.connect_ex = _guarded_connect_ex  # type: ignore[method-assign, as
 
 
 def pytest_unconfigure() -> None:
-    shutil.rmtree(_HOME, ignore_errors=True)
+    if not _KEPT:
+        shutil.rmtree(_HOME, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hundreds of examples reach no line that a few do not, and take three times as long when lines are counted."""
+    for item in items:
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrated_database(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[None]:
+    """Every Prefect server that tests start finds its tables there: to make them takes ten seconds, each time anew."""
+    from storyloom.deployments import server
+
+    base = tmp_path_factory.getbasetemp()
+    template = (base if worker_id == "master" else base.parent) / "migrated" / "prefect.db"
+    start = server.start_child
+
+    def start_with_tables(command: Any, env: Any, log: Path, **options: Any) -> Any:
+        database = Path(env.get("PREFECT_HOME", "")) / "prefect.db"
+        if server.APP in command and not database.exists():
+            database.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(_migrated(template), database)
+        return start(command, env, log, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "start_child", start_with_tables)
+        yield
+
+
+def _migrated(template: Path) -> Path:
+    template.parent.mkdir(exist_ok=True)
+    with FileLock(template.with_suffix(".lock")):
+        if not template.exists():
+            being_made = template.with_suffix(".new")
+            env = {**os.environ, "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{being_made}"}
+            prefect = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
+            subprocess.run(prefect, env=env, check=True, capture_output=True)
+            being_made.rename(template)
+    return template
+
+
+QUIET = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "REPOSSESSOR", "EVENT_PERSISTER", "TRIGGERS", "TASK_RUN_RECORDER")
+"""Services of Prefect's server that the tests of flows look at nothing of; they cost as much as all the rest."""
 
 
 @pytest.fixture(scope="session")
-def prefect_harness() -> Iterator[None]:
+def prefect_harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Our own Prefect server on a database of its own, without heartbeats, for tests that run flows."""
     from prefect.context import _temporary_global_settings_context, get_settings_context
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from storyloom.deployments.server import drain, prefect_server
 
-    with (
-        tempfile.TemporaryDirectory(prefix="storyloom-server-") as home,
-        prefect_server(Path(home)) as url,
-        temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-        _temporary_global_settings_context(get_settings_context()),  # threads without a context of their own
-    ):
+    with ExitStack() as running:
+        with pytest.MonkeyPatch.context() as patch:
+            for service in QUIET:
+                patch.setenv(f"PREFECT_SERVER_SERVICES_{service}_ENABLED", "false")
+            url = running.enter_context(prefect_server(tmp_path_factory.mktemp("server")))
+        settings = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        running.enter_context(temporary_settings(settings))
+        running.enter_context(_temporary_global_settings_context(get_settings_context()))  # for threads without any
         yield
         drain()

@@ -37,11 +37,11 @@ def _race(folder: str) -> str:
 
 
 def test_of_many_processes_exactly_one_puts_a_new_value(tmp_path: Path):
-    for number in range(5):
-        folder = str(tmp_path / str(number))
-        with ProcessPoolExecutor(4) as pool:
+    with ProcessPoolExecutor(4) as pool:
+        for number in range(5):
+            folder = str(tmp_path / str(number))
             winners = [name for name in pool.map(_race, [folder] * 8) if name]
-        assert winners == [FileShelf(folder).get("winner")]
+            assert winners == [FileShelf(folder).get("winner")]
 
 
 @given(st.lists(st.text(min_size=1).filter(lambda name: "\0" not in name), unique=True, max_size=5))

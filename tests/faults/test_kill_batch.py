@@ -31,6 +31,9 @@ from storyloom.deployments.server import prefect_server
 from storyloom.rehearsal.server import RehearsalServer
 
 BOARD = "docs/sprint-status.yaml"  # compared without the times that stand in it
+STORY = (
+    "docs/stories/"  # compared without the numbers of tests that ran: how many are there depends on who merged first
+)
 ROOT = Path(__file__).resolve().parents[2]
 ALL = bool(os.environ.get("STORYLOOM_KILL_ALL"))
 WORKERS = int(os.environ.get("STORYLOOM_KILL_WORKERS", "2"))
@@ -92,9 +95,15 @@ class Bench:
         """All that must be the same however the batch came to its end."""
         project = folder / "project"
         git = self.modules.git
+        rows = git(project, "ls-tree", "-r", "storyloom/main").splitlines()
+        stories = [row.split("\t")[1] for row in rows if STORY in row]
         locks = [p.name for p in (project / ".git").rglob("*.lock") if p.name != "storyloom.lock"]
         return {
-            "tree": [row for row in git(project, "ls-tree", "-r", "storyloom/main").splitlines() if BOARD not in row],
+            "tree": [row for row in rows if BOARD not in row and STORY not in row],
+            "stories": {
+                name: re.sub(r"\b\d+ ran,", "<some> ran,", git(project, "show", f"storyloom/main:{name}"))
+                for name in stories
+            },
             "board": re.sub(r"\d\d-\d\d-\d{4} \d\d:\d\d", "<time>", git(project, "show", f"storyloom/main:{BOARD}")),
             "merges": sorted(git(project, "log", "--merges", "--format=%s", "storyloom/main").splitlines()),
             "branches": git(project, "branch", "--list", "storyloom/[0-9]*"),
@@ -252,7 +261,7 @@ def all_wrong(work: Callable[[int], str], numbers: Sequence[int]) -> list[str]:
 
 def test_a_batch_that_is_killed_anywhere_ends_as_if_it_had_not_been(bench: Bench) -> None:
     batch = bench.undisturbed()
-    numbers = _every(batch) if ALL else _each_another(batch.boundaries, 3)
+    numbers = _every(batch) if ALL else _each_another(batch.boundaries, 2)
     wrong = all_wrong(batch.killed_at, numbers)
     assert not wrong, (wrong, bench.errors())
 
@@ -304,7 +313,7 @@ def test_a_stack_of_three_that_is_killed_between_its_merges_ends_as_if_it_had_no
         return "" if right else f"{name} {number}: {killed}, {merges}, {resumed}, {differs}, {calls - golden_calls}"
 
     points = [(f"{side} one merge", number) for side in ("before", "after") for number in (1, 2, 3)]
-    wrong = all_wrong(work, points if ALL else [points[1], points[4]])
+    wrong = all_wrong(work, points if ALL else [points[4]])
     assert not wrong, (wrong, bench.errors())
 
 

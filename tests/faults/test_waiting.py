@@ -1,6 +1,6 @@
 """While questions wait processes and the server die: each run ends by the one answer that holds, applied once?
 
-Rounds are spread over five waves (what dies) and seven ways to answer; 12 by default, STORYLOOM_ROUNDS for more: each
+Rounds are spread over five waves (what dies) and seven ways to answer; 7 by default, STORYLOOM_ROUNDS for more: each
 five times seven rounds have all pairs. Answers come from other processes in another directory, with another home.
 """
 
@@ -21,14 +21,15 @@ from typing import Any
 import pytest
 from storyloom.blocks.call_journal import CallJournal
 from storyloom.blocks.shelf import FileShelf
+from storyloom.deployments import server as servers
 from storyloom.deployments.environment import prefect_settings, project_folder
-from storyloom.deployments.server import answers, free_port, start_child, stop_child, wait_until
+from storyloom.deployments.server import answers, free_port, stop_child, wait_until
 from storyloom.domain.escalations import Answer, Escalation
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 CHILD = Path(__file__).with_name("waiting_child.py")
-ROUNDS = int(os.environ.get("STORYLOOM_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("STORYLOOM_ROUNDS", "7"))
 WAVES = ("nothing dies", "worker killed", "server restarted", "worker and server killed", "worker killed half-way")
 WAYS = ("form", "command", "shelf", "double", "wrong first", "stale", "form and command")
 WHILE_DOWN = ("shelf", "double")
@@ -95,9 +96,9 @@ class Place:
         log = self.folder / "server" / "log"
         env = {**os.environ, **prefect_settings(self.folder / "server", self.url)}
         env.pop("PREFECT_API_URL")
-        command = [sys.executable, "-m", "uvicorn", "--factory", "storyloom.deployments.prefect_app:create_app"]
+        command = [sys.executable, "-m", "uvicorn", "--factory", servers.APP]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "warning"]
-        self.server = start_child(command, env, log)
+        self.server = servers.start_child(command, env, log)
         wait_until(lambda: answers(f"{self.url}/health"), self.server, "The Prefect server", log, 120)
 
     def stop_server(self, *, kill: bool) -> None:
