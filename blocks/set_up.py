@@ -6,6 +6,7 @@ see its folders twice: where they were made, and in the worktree. One without it
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import stat
@@ -27,6 +28,9 @@ from .file_lock import exclusive
 from .git_worktrees import remove_tree
 
 MOST_FILES, MOST_BYTES = 2_000, 1 << 30
+UNUSED_FOR_S = 30 * 86_400.0
+"""After how long a set-up that no command has used is removed, when another one is made."""
+
 FAILED_FOR_S = 60.0
 """For how long a failure holds: stories that wait for the same set-up need not all see it fail anew."""
 
@@ -84,15 +88,27 @@ class PreparedSandbox:
         key = set_up_key(self._commands, files, f"{platform.machine()} {sys.version} network={self._network}")
         place = self._folder / key
         note = self._folder / f"{key}.done"
-        if not note.exists():
+        try:
+            os.utime(note)  # it is in use
+        except FileNotFoundError:
             with storage_errors(self._folder):
                 self._folder.mkdir(parents=True, exist_ok=True)
             with exclusive(self._folder / f"{key}.lock", timeout_s=self._limits.wall_s + 600):
                 if not note.exists():
                     self._make(key, place, files)
                     write_atomic(note, self._commands.setup)
+            self._remove_unused()
         found = {name: place / name for name in self._commands.setup_folders}
         return {name: str(path) for name, path in found.items() if path.is_dir() and not path.is_symlink()}
+
+    def _remove_unused(self) -> None:
+        for note in self._folder.glob("*.done"):
+            with contextlib.suppress(FileNotFoundError):  # another process removes it, too
+                if time.time() - note.stat().st_mtime > UNUSED_FOR_S:
+                    note.unlink()  # first: a folder without its note is made again
+                    with exclusive(note.with_suffix(".lock"), timeout_s=self._limits.wall_s + 600):
+                        if not note.exists():
+                            remove_tree(note.with_suffix(""))
 
     def _make(self, key: str, place: Path, files: Mapping[str, bytes]) -> None:
         with self._lock:

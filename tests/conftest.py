@@ -47,6 +47,12 @@ os.environ.update(
 settings.register_profile("calm", deadline=None)  # a busy machine is no failure
 settings.load_profile("calm")
 
+collect_ignore = []
+if not os.environ.get("STORYLOOM_EVERY_PROVIDER"):
+    collect_ignore.append("flows/test_road_with_a_provider_down.py")  # test_recorded_session.py shows as much of each
+if os.environ.get("CI"):
+    collect_ignore.append("flows/test_suspended_run.py")  # e2e/test_forms_in_browser.py shows more, where a browser is
+
 LOOPBACK = ("127.", "::1", "localhost")
 _connect, _connect_ex = socket.socket.connect, socket.socket.connect_ex
 
@@ -79,11 +85,26 @@ def pytest_unconfigure() -> None:
         shutil.rmtree(_HOME, ignore_errors=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Hundreds of examples reach no line that a few do not, and take three times as long when lines are counted."""
-    for item in items:
-        if is_hypothesis_test(getattr(item, "obj", None)):
-            item.add_marker(pytest.mark.no_cover)
+UNCOUNTED = ("faults", "conformance", "benchmarks", "e2e")
+"""Folders of tests in which lines are not counted."""
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Count lines in the tests of single parts alone: to count takes a third of the time, in properties two thirds.
+
+    What whole batches, kills and hundreds of examples reach on top of them is not counted.
+    """
+    coverage = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
+    whole = item.get_closest_marker("whole") or is_hypothesis_test(getattr(item, "obj", None))
+    if coverage is None or not (whole or item.path.parent.name in UNCOUNTED):
+        yield
+        return
+    coverage.pause()
+    try:
+        yield
+    finally:
+        coverage.resume()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,15 +4,17 @@ import base64
 import hashlib
 import http.server
 import io
+import os
 import shutil
 import threading
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from storyloom.blocks.sandbox import BubblewrapSandbox
-from storyloom.blocks.set_up import MOST_FILES, PreparedSandbox, inputs
+from storyloom.blocks.set_up import MOST_FILES, UNUSED_FOR_S, PreparedSandbox, inputs
 from storyloom.blocks.unsandboxed import UnsandboxedRunner
 from storyloom.domain.errors import ConfigError, SetUpFailed
 from storyloom.domain.ports import CommandResult, Limits, Sandbox, SandboxProbe
@@ -85,6 +87,28 @@ def test_it_is_made_once_for_all_worktrees_with_the_same_inputs_and_seen_in_each
     assert sandbox.run("cat lib/installed", str(two), LIMITS).output == "a==2\n"
     assert sandbox.run("cat lib/installed", str(one), LIMITS).output == "a==1\n"
     assert made.ran == [SETUP, SETUP]
+
+
+def test_one_that_nobody_has_used_for_a_month_is_removed_when_another_is_made(tmp_path: Path):
+    folder, setup = tmp_path / "set-ups", "mkdir -p lib && cat requirements.txt > lib/installed"
+    sandbox, made = prepared(UnsandboxedRunner(), folder, setup, "lib")
+    tree = worktree(tmp_path, "one", {"requirements.txt": ""})
+
+    def use(version: str) -> None:
+        (tree / "requirements.txt").write_text(version)
+        assert sandbox.run("cat lib/installed", str(tree), LIMITS).output == version
+
+    use("a==1")
+    use("a==2")
+    old = time.time() - UNUSED_FOR_S - 60
+    for note in folder.glob("*.done"):
+        os.utime(note, (old, old))
+    use("a==2")
+    use("a==3")
+    assert {(place / "lib/installed").read_text() for place in folder.iterdir() if place.is_dir()} == {"a==2", "a==3"}
+    assert len(list(folder.glob("*.done"))) == 2
+    use("a==1")
+    assert len(made.ran) == 4
 
 
 def test_many_threads_wait_for_one_set_up(plain: Sandbox, tmp_path: Path):

@@ -6,6 +6,7 @@ import base64
 import binascii
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import re
@@ -77,12 +78,16 @@ def places(folder: Path, keys: dict[str, str]) -> list[str]:
 
 def pieces(folder: Path) -> Iterator[tuple[str, bytes]]:
     """All that the files of a folder hold: their names, their bytes, what is packed in them, and their tables."""
+    seen = set[bytes]()
     for path in sorted(folder.rglob("*")):
         where = str(path.relative_to(folder))
         yield f"{where} (its name)", where.encode()
         if path.is_symlink() or not path.is_file():
             continue
         data = path.read_bytes()
+        if (digest := hashlib.sha256(data).digest()) in seen:
+            continue  # a copy of what was looked at
+        seen.add(digest)
         yield from _unpacked(where, data, DEEPEST)
         if data.startswith(b"SQLite format 3"):
             yield f"{where} (its tables)", "\n".join(_sqlite(path)).encode("utf-8", "replace")

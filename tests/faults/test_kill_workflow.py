@@ -73,7 +73,7 @@ def test_a_workflow_killed_at_a_boundary_ends_as_if_it_had_not_been(bench: Bench
     documents, asked = bench.documents(golden), bench.asked(golden)
     assert sorted(documents) == ["project/docs/idea.md", "project/docs/note.md", "project/docs/parts.md"]
     assert set(asked.values()) == {1}
-    step = 1 if os.environ.get("STORYLOOM_KILL_ALL") else 5
+    step = 1 if os.environ.get("STORYLOOM_KILL_ALL") else 8
     for kill_at in range(step, boundaries + 1, step):
         folder = bench.fresh()
         assert bench.run(folder, kill_at) == -9

@@ -19,7 +19,13 @@ from typer.testing import CliRunner
 from .test_road import SAMPLE, git
 from .test_road_with_a_provider_down import OTHER, with_fallbacks
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.xdist_group("road"), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.slow,
+    pytest.mark.whole,
+    pytest.mark.xdist_group("road"),
+    pytest.mark.timeout(900),
+]
 
 KEYS = {"anthropic": "sk-ant-tape-0123456789abcdef", "openai": "sk-proj-tape-0123456789abcdef"}
 DATES = r"20\d\d-\d\d-\d\d"  # midnight may pass between a recording and its replay

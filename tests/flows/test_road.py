@@ -23,6 +23,7 @@ pytestmark = [
     pytest.mark.server,
     pytest.mark.sandbox,
     pytest.mark.slow,
+    pytest.mark.whole,
     pytest.mark.xdist_group("road"),
     pytest.mark.timeout(900),
 ]

@@ -10,7 +10,7 @@ import pytest
 from prefect import get_client, resume_flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.whole, pytest.mark.timeout(400)]
 
 HERE = Path(__file__).parent
 DEPLOY = (
