@@ -34,6 +34,7 @@ os.environ.update(
     PREFECT_LOGGING_TO_API_ENABLED="false",
     PREFECT_LOGGING_LEVEL="ERROR",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    PREFECT_SERVER_EPHEMERAL_ENABLED="false",  # who wants a server starts one, and ends it
     PREFECT_RESULTS_PERSIST_BY_DEFAULT="true",
     PREFECT_RESULTS_DEFAULT_SERIALIZER="json",
     DO_NOT_TRACK="1",

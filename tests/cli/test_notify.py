@@ -20,10 +20,10 @@ from aiosmtpd.controller import Controller
 from prefect import flow, get_client, tags
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from storyloom.deployments.environment import prefect_settings
-from storyloom.deployments.server import free_port, prefect_server
+from storyloom.deployments.server import drain, free_port, prefect_server
 from storyloom.domain.ports import ProjectRef
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.xdist_group("notify"), pytest.mark.timeout(600)]
 
 _spec = importlib.util.spec_from_file_location("people", Path(__file__).parents[1] / "flows" / "people.py")
 assert _spec
@@ -74,9 +74,10 @@ def heard() -> Iterator[Heard]:
     hook.server_close()
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Callable[..., str]]:
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
     """Runs a command of a real `storyloom` that knows a real server."""
+    tmp_path = tmp_path_factory.mktemp("notify")
     with prefect_server(tmp_path / "server") as url:
         env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         env |= prefect_settings(tmp_path / "home", url) | {"STORYLOOM_HOME": str(tmp_path / "home")}
@@ -92,19 +93,22 @@ def run(tmp_path: Path) -> Iterator[Callable[..., str]]:
             patch.setenv("STORYLOOM_HOME", str(tmp_path / "home"))
             with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
                 yield command
+                drain()
 
 
-def made() -> dict[str, Any]:
-    """All automations and blocks on the server: what they are for, and their ids."""
+def made(*channels: str) -> dict[str, Any]:
+    """The automations and blocks on the server, of these channels: what they are for, and their ids."""
     with get_client(sync_client=True) as client:
         automations = client.request("POST", "/automations/filter", json={}).json()
         blocks = client.request("POST", "/block_documents/filter", json={"include_secrets": False}).json()
     shown = json.dumps([automations, blocks])
     assert "S3CRET" not in shown
     assert "anna@" not in shown
+    told = sorted((one["name"], one["id"], one["actions"][0]["block_document_id"]) for one in automations)
+    kept = sorted((one["name"], one["block_type"]["slug"], one["id"]) for one in blocks)
     return {
-        "automations": sorted((one["name"], one["id"], one["actions"][0]["block_document_id"]) for one in automations),
-        "blocks": sorted((one["name"], one["block_type"]["slug"], one["id"]) for one in blocks),
+        "automations": [row for row in told if row[0].rsplit("-")[-1] in channels],
+        "blocks": [row for row in kept if row[0].rsplit("-")[-1] in channels],
     }
 
 
@@ -113,7 +117,7 @@ def test_channels_are_set_up_once_and_a_question_arrives_by_webhook_and_mail(
 ) -> None:
     assert "The automation storyloom-notify-ops tells ops" in run("notify", "setup", "ops", "--address", heard.hook)
     run("notify", "setup", "mail", "--address", heard.mail)
-    first = made()
+    first = made("ops", "mail")
     assert [name for name, *_ in first["automations"]] == ["storyloom-notify-mail", "storyloom-notify-ops"]
     assert [row[:2] for row in first["blocks"]] == [
         ("storyloom-notify-mail", "secret"),
@@ -124,7 +128,7 @@ def test_channels_are_set_up_once_and_a_question_arrives_by_webhook_and_mail(
     assert {block for *_, block in first["automations"]} <= {block for *_, block in first["blocks"]}
     run("notify", "setup", "ops", "--address", heard.hook)
     run("notify", "setup", "mail", "--address", heard.mail)
-    assert made() == first
+    assert made("ops", "mail") == first
 
     project = tmp_path / "project"
     (project / ".bmad").mkdir(parents=True)
@@ -174,12 +178,12 @@ def _arrives(heard: Heard, title: str, body: str) -> None:
 def test_a_channel_whose_address_becomes_one_of_another_sort_leaves_no_block_behind(
     heard: Heard, run: Callable[..., str]
 ) -> None:
-    run("notify", "setup", "ops", "--address", heard.hook)
-    first = made()
-    run("notify", "setup", "ops", "--address", heard.mail)
-    second = made()
+    run("notify", "setup", "moved", "--address", heard.hook)
+    first = made("moved")
+    run("notify", "setup", "moved", "--address", heard.mail)
+    second = made("moved")
     assert [row[:2] for row in second["blocks"]] == [
-        ("storyloom-notify-ops", "secret"),
-        ("storyloom-notify-ops", "slack-webhook"),
+        ("storyloom-notify-moved", "secret"),
+        ("storyloom-notify-moved", "slack-webhook"),
     ]
     assert [row[:2] for row in second["automations"]] == [row[:2] for row in first["automations"]]

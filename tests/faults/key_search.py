@@ -78,8 +78,16 @@ def places(folder: Path, keys: dict[str, str]) -> list[str]:
 
 def pieces(folder: Path) -> Iterator[tuple[str, bytes]]:
     """All that the files of a folder hold: their names, their bytes, what is packed in them, and their tables."""
-    seen = set[bytes]()
+    seen, read_by_git = set[bytes](), set[Path]()
+    for git in sorted({p.parent for p in folder.rglob("objects") if (p.parent / "HEAD").is_file()}):
+        command = ["git", "cat-file", "--batch-all-objects", "--batch", "--unordered"]
+        everything = subprocess.run(command, cwd=git, capture_output=True, check=False)
+        yield f"{git.relative_to(folder)} (its objects)", everything.stdout
+        if not everything.returncode:  # else damaged by a test: its objects are looked at as files
+            read_by_git.add(git / "objects")
     for path in sorted(folder.rglob("*")):
+        if not read_by_git.isdisjoint(path.parents):
+            continue
         where = str(path.relative_to(folder))
         yield f"{where} (its name)", where.encode()
         if path.is_symlink() or not path.is_file():
@@ -93,14 +101,6 @@ def pieces(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield f"{where} (its tables)", "\n".join(_sqlite(path)).encode("utf-8", "replace")
         elif data[8:12] == b"DUCK":
             yield f"{where} (its tables)", "\n".join(_duckdb(path)).encode()
-    for git in sorted({p.parent for p in folder.rglob("objects") if (p.parent / "HEAD").is_file()}):
-        everything = subprocess.run(
-            ["git", "cat-file", "--batch-all-objects", "--batch", "--unordered"],
-            cwd=git,
-            capture_output=True,
-            check=False,  # a test may have damaged it: its loose objects are looked at as files
-        )
-        yield f"{git.relative_to(folder)} (its objects)", everything.stdout
 
 
 def _unpacked(where: str, data: bytes, depth: int) -> Iterator[tuple[str, bytes]]:
