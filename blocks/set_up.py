@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from storyloom.domain.errors import ConfigError, SetUpFailed
+from storyloom.domain.errors import ConfigError, LockTimeout, SetUpFailed
 from storyloom.domain.merge_stack import only_below
 from storyloom.domain.ports import CommandResult, Limits, Sandbox, SandboxProbe
 from storyloom.domain.set_up import MANIFESTS, failure, is_input, named_paths, set_up_key
@@ -103,12 +103,11 @@ class PreparedSandbox:
 
     def _remove_unused(self) -> None:
         for note in self._folder.glob("*.done"):
-            with contextlib.suppress(FileNotFoundError):  # another process removes it, too
+            with contextlib.suppress(FileNotFoundError, LockTimeout):  # another process removes it, or makes it anew
                 if time.time() - note.stat().st_mtime > UNUSED_FOR_S:
-                    note.unlink()  # first: a folder without its note is made again
-                    with exclusive(note.with_suffix(".lock"), timeout_s=self._limits.wall_s + 600):
-                        if not note.exists():
-                            remove_tree(note.with_suffix(""))
+                    with exclusive(note.with_suffix(".lock"), timeout_s=0):
+                        note.unlink()  # first: a folder without its note is made again
+                        remove_tree(note.with_suffix(""))
 
     def _make(self, key: str, place: Path, files: Mapping[str, bytes]) -> None:
         with self._lock:
