@@ -51,8 +51,6 @@ settings.load_profile("calm")
 collect_ignore = []
 if not os.environ.get("STORYLOOM_EVERY_PROVIDER"):
     collect_ignore.append("flows/test_road_with_a_provider_down.py")  # test_recorded_session.py shows as much of each
-if os.environ.get("CI"):
-    collect_ignore.append("flows/test_suspended_run.py")  # e2e/test_forms_in_browser.py shows more, where a browser is
 
 LOOPBACK = ("127.", "::1", "localhost")
 _connect, _connect_ex = socket.socket.connect, socket.socket.connect_ex
