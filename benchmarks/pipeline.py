@@ -49,13 +49,16 @@ def prefect(home: Path) -> Iterator[str]:
 
     To be called before Prefect is imported.
     """
-    from storyloom.deployments.environment import prefect_settings
+    from storyloom.deployments.environment import own_server_settings, prefect_settings
     from storyloom.deployments.server import prefect_server
 
     home.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        url = os.environ.get("PREFECT_API_URL") or stack.enter_context(prefect_server(home))
-        os.environ.update(prefect_settings(home, url))
+        if url := os.environ.get("PREFECT_API_URL", ""):
+            os.environ.update(prefect_settings(home, url))
+        else:
+            url = stack.enter_context(prefect_server(home))
+            os.environ.update(own_server_settings(home, url))
         yield url
         say_goodbye()
 

@@ -19,6 +19,7 @@ from storyloom.blocks.project_config import read_project_config
 from storyloom.deployments.environment import (
     KEYLESS,
     Environment,
+    own_server_settings,
     prefect_settings,
     project_folder,
     read_environment,
@@ -206,7 +207,7 @@ def running_server(environment: Environment, port: int, *, keep: bool) -> Iterat
         url = stack.enter_context(prefect_server(environment.home, port, keep=keep))
         rest = stack.pop_all()
     with rest:
-        os.environ.update(prefect_settings(environment.home, url))
+        os.environ.update(own_server_settings(environment.home, url))
         yield url
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
-from storyloom.deployments.environment import prefect_settings, read_environment
+from storyloom.deployments.environment import Environment, own_server_settings, prefect_settings, read_environment
 from storyloom.deployments.server import prefect_server
 
 
@@ -12,15 +13,15 @@ def serve_all(*, port: int, limit: int) -> None:
     """Serve every deployment until Ctrl-C; start a Prefect server on `port` unless PREFECT_API_URL names one."""
     environment = read_environment()
     if environment.prefect_api_url:
-        _serve(environment.prefect_api_url, limit)
+        url = environment.prefect_api_url
+        _serve(environment, url, prefect_settings(environment.home, url), limit)
         return
     with prefect_server(environment.home, port) as url:
-        _serve(url, limit)
+        _serve(environment, url, own_server_settings(environment.home, url), limit)
 
 
-def _serve(url: str, limit: int) -> None:
-    environment = read_environment()
-    os.environ.update(prefect_settings(environment.home, url), PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="INFO")
+def _serve(environment: Environment, url: str, settings: Mapping[str, str], limit: int) -> None:
+    os.environ.update(settings, PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="INFO")
     from rich.console import Console
     from storyloom.deployments.catalog import entries, serve
     from storyloom.deployments.watch import look_after_all, show

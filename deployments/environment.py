@@ -118,3 +118,11 @@ def prefect_settings(home: Path, api_url: str) -> dict[str, str]:
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     }
+
+
+def own_server_settings(home: Path, api_url: str) -> dict[str, str]:
+    """The same for clients of a server that we started: none asks for the token of a protection that is not on."""
+    settings = prefect_settings(home, api_url)
+    if "PREFECT_SERVER_CSRF_PROTECTION_ENABLED" not in os.environ:
+        settings["PREFECT_CLIENT_CSRF_SUPPORT_ENABLED"] = "false"
+    return settings

@@ -2,8 +2,9 @@
 
 Some of Prefect's requests read before they write. On SQLite such a transaction is refused at once when another one has
 written meanwhile (SQLITE_BUSY_SNAPSHOT, https://www.sqlite.org/isolation.html): the server has rolled back and answers
-503, and its client tries again after 2, 4, 8 … seconds. Here the same request is tried again after milliseconds, and
-new changes let it go first.
+503, and its client tries again after 2, 4, 8 … seconds. Here changes take turns, first come, first served: SQLite has
+one writer and the server one processor, so that together they would only all be late. A change that one of the server's
+own services got in the way of is tried again after milliseconds.
 """
 
 from __future__ import annotations
@@ -21,28 +22,28 @@ BUSY = 503
 PAUSES_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0, 1.0)
 """How long before each further attempt; then the client hears of it and waits by its own rule."""
 CHANGES = ("POST", "PUT", "PATCH", "DELETE")
+READS = ("/filter", "/count", "/history", "/paginate", "/lateness")
+"""Ends of paths that only read, although their filter comes by POST: the UI's, and slow when there is much to count."""
 
 
-def try_again_soon(app: Asgi, pauses_s: Sequence[float] = PAUSES_S) -> Asgi:
-    """The application, with requests that change something tried again while the answer is 503."""
-    refused = asyncio.Lock()  # first come, first served
+def in_turn(app: Asgi, pauses_s: Sequence[float] = PAUSES_S) -> Asgi:
+    """The application, with requests that change something made one at a time, and again while the answer is 503."""
+    turn = asyncio.Lock()  # first come, first served
 
     async def patient(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] not in CHANGES:
+        if scope["type"] != "http" or scope["method"] not in CHANGES or scope["path"].endswith(READS):
             await app(scope, receive, send)
             return
         body = await _whole(receive)
-        if refused.locked():
-            async with refused:
-                pass
-        if not await _attempt(app, scope, body, receive, send):
-            return
-        async with refused:
+        async with turn:
+            answer = await _answer(app, scope, body, receive)
             for pause in pauses_s:
+                if not _busy(answer):
+                    break
                 await asyncio.sleep(pause)
-                if not await _attempt(app, scope, body, receive, send):
-                    return
-        await _attempt(app, scope, body, receive, send, last=True)
+                answer = await _answer(app, scope, body, receive)
+        for message in answer:  # after its turn: a client that is slow to read holds up nobody
+            await send(message)
 
     return patient
 
@@ -55,32 +56,30 @@ async def _whole(receive: Receive) -> list[Message]:
     return messages
 
 
-async def _attempt(
-    app: Asgi, scope: MutableMapping[str, Any], body: list[Message], receive: Receive, send: Send, *, last: bool = False
-) -> bool:
-    """Have the request answered; True if the answer was 503, which is passed on only at the `last` attempt."""
-    left, busy = list(body), False
+async def _answer(app: Asgi, scope: MutableMapping[str, Any], body: list[Message], receive: Receive) -> list[Message]:
+    """The messages with which the application answers a request."""
+    left, answer = list(body), list[Message]()
 
     async def replay() -> Message:
         return left.pop(0) if left else await receive()
 
-    async def filtered(message: Message) -> None:
-        nonlocal busy
-        if message["type"] == "http.response.start" and message["status"] == BUSY and not last:
-            busy = True
-        if not busy:
-            await send(message)
+    async def collect(message: Message) -> None:
+        answer.append(message)
 
     try:
-        await app({**scope, "state": dict(scope.get("state", {}))}, replay, filtered)
+        await app({**scope, "state": dict(scope.get("state", {}))}, replay, collect)
     except Exception:
-        if not busy:  # Starlette raises again what it has answered; the answer is all that counts here
+        if not _busy(answer):  # Starlette raises again what it has answered; the answer is all that counts here
             raise
-    return busy
+    return answer
+
+
+def _busy(answer: Sequence[Message]) -> bool:
+    return any(message["type"] == "http.response.start" and message["status"] == BUSY for message in answer)
 
 
 def create_app() -> Asgi:
     """Prefect's server for uvicorn's `--factory`, with its background services."""
     from prefect.server.api.server import create_app as prefect_app
 
-    return try_again_soon(prefect_app(final=True))
+    return in_turn(prefect_app(final=True))

@@ -24,6 +24,11 @@ START_SECONDS = 120.0
 DRAIN_SECONDS = 5.0
 APP = "storyloom.deployments.prefect_app:create_app"
 PR_SET_PDEATHSIG = 1
+TOGETHER = {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+}
+"""Steps of runs are recorded together, once a second; one transaction for each change of state is Prefect's default."""
 
 
 class ServerError(StoryloomError):
@@ -134,7 +139,7 @@ def prefect_server(home: Path, port: int = 0, *, keep: bool = False) -> Iterator
     port = port or free_port()
     url = f"http://127.0.0.1:{port}/api"
     log = home / "logs" / "prefect-server.log"
-    env = {**os.environ, **prefect_settings(home, url), "PREFECT_SERVER_API_HOST": "127.0.0.1"}
+    env = {**TOGETHER, **os.environ, **prefect_settings(home, url), "PREFECT_SERVER_API_HOST": "127.0.0.1"}
     env.update(PREFECT_SERVER_LOGGING_LEVEL="WARNING", PREFECT_UI_API_URL=url, PREFECT_SERVER_UI_API_URL=url)
     env.pop("PREFECT_API_URL", None)
     command = [sys.executable, "-m", "uvicorn", "--factory", APP]

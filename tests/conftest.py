@@ -147,7 +147,12 @@ QUIET = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "REPOSSESSOR", "EVENT_PERSISTER", 
 def prefect_harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Our own Prefect server on a database of its own, without heartbeats, for tests that run flows."""
     from prefect.context import _temporary_global_settings_context, get_settings_context
-    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_CLIENT_CSRF_SUPPORT_ENABLED,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
     from storyloom.deployments.server import drain, prefect_server
 
     with ExitStack() as running:
@@ -155,7 +160,11 @@ def prefect_harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             for service in QUIET:
                 patch.setenv(f"PREFECT_SERVER_SERVICES_{service}_ENABLED", "false")
             url = running.enter_context(prefect_server(tmp_path_factory.mktemp("server")))
-        settings = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        settings = {
+            PREFECT_API_URL: url,
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+            PREFECT_CLIENT_CSRF_SUPPORT_ENABLED: False,
+        }
         running.enter_context(temporary_settings(settings))
         running.enter_context(_temporary_global_settings_context(get_settings_context()))  # for threads without any
         yield

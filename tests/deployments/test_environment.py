@@ -3,7 +3,13 @@
 from pathlib import Path
 
 import pytest
-from storyloom.deployments.environment import prefect_settings, project_folder, read_environment, usable_home
+from storyloom.deployments.environment import (
+    own_server_settings,
+    prefect_settings,
+    project_folder,
+    read_environment,
+    usable_home,
+)
 from storyloom.domain.errors import InputError
 
 
@@ -44,3 +50,13 @@ def test_a_state_folder_is_made_or_refused_with_the_variable_that_names_another(
     for place in (tmp_path / "file", tmp_path / "file" / "home"):
         with pytest.raises(InputError, match=r"State cannot be kept in .*: .* export STORYLOOM_HOME=…"):
             usable_home(place)
+
+
+def test_a_client_of_our_own_server_asks_for_no_token_unless_the_person_has_switched_that_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", raising=False)
+    ours, theirs = (made(tmp_path, "http://127.0.0.1:1/api") for made in (own_server_settings, prefect_settings))
+    assert ours == {**theirs, "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false"}
+    monkeypatch.setenv("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "true")
+    assert own_server_settings(tmp_path, "http://127.0.0.1:1/api") == theirs

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from storyloom.deployments.prefect_app import try_again_soon
+from storyloom.deployments.prefect_app import in_turn
 from storyloom.deployments.server import prefect_server
 
 NO_PAUSE = (0.0, 0.0, 0.0)
@@ -51,22 +51,48 @@ def test_a_change_that_was_refused_is_tried_again_with_the_same_body():
         yield b"a "
         yield b"run"
 
-    answer = ask(try_again_soon(server, NO_PAUSE), content=parts())
+    answer = ask(in_turn(server, NO_PAUSE), content=parts())
     assert (answer.status_code, answer.content) == (201, b"a run")
     assert server.bodies == [b"a run"] * 4
 
 
 def test_a_server_that_stays_busy_says_so_in_the_end():
     server = Server(refusals=99)
-    answer = ask(try_again_soon(server, NO_PAUSE))
+    answer = ask(in_turn(server, NO_PAUSE))
     assert (answer.status_code, answer.content) == (503, b"busy")
-    assert len(server.bodies) == 1 + len(NO_PAUSE) + 1
+    assert len(server.bodies) == 1 + len(NO_PAUSE)
 
 
 def test_a_question_is_not_asked_again():
     server = Server(refusals=1)
-    assert ask(try_again_soon(server, NO_PAUSE), "GET").status_code == 503
+    assert ask(in_turn(server, NO_PAUSE), "GET").status_code == 503
     assert len(server.bodies) == 1
+
+
+def test_changes_take_turns_and_questions_do_not_wait_for_them():
+    inside, most, seen = 0, 0, list[str]()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal inside, most
+        changes = scope["method"] == "POST" and not scope["path"].endswith("/filter")
+        inside += changes
+        most = max(most, inside)
+        await asyncio.sleep(0.01 if changes else 0)
+        seen.append(f"{scope['method']} {scope['path']}")
+        inside -= changes
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def all_at_once() -> None:
+        transport = httpx.ASGITransport(in_turn(slow))
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            changes = [client.post(f"/flow_runs/{number}/set_state") for number in range(5)]
+            await asyncio.gather(*changes, client.get("/flows/1"), client.post("/flow_runs/filter"))
+
+    asyncio.run(all_at_once())
+    assert most == 1
+    assert set(seen[:2]) == {"GET /flows/1", "POST /flow_runs/filter"}
+    assert seen[2:] == [f"POST /flow_runs/{number}/set_state" for number in range(5)]
 
 
 def test_an_error_of_the_application_is_its_own():
@@ -74,7 +100,7 @@ def test_an_error_of_the_application_is_its_own():
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        asyncio.run(try_again_soon(broken)({"type": "http", "method": "POST"}, _nothing, _nothing))
+        asyncio.run(in_turn(broken)({"type": "http", "method": "POST", "path": "/"}, _nothing, _nothing))
 
 
 async def _nothing(*message: Any) -> dict[str, Any]:
