@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from prefect import flow, task
@@ -26,9 +27,10 @@ from ..tasks.estimating import state_stories
 from ..tasks.parameters import as_parameter
 from ..tasks.ports import ports_for
 from ..tasks.recording import below_one_root
-from ..tasks.sprint import plan_sprint, read_sprint, show_board, story_ends
+from ..tasks.sprint import Sprint, plan_sprint, read_sprint, show_board, story_ends
 from ..tasks.verification import count_merges, merged_since_all_tests, run_tests
 from .at_a_conflict import GoOn, settle_conflict
+from .beside import beside
 from .develop_story import develop_story
 from .integrate import integrate
 from .orchestrating import orchestrating
@@ -150,26 +152,39 @@ def batch(project: ProjectRef, done: list[str], width: int) -> dict[str, StoryOu
     dag.require_acyclic()
     merged, ends = set(done), dict[str, StoryOutcome]()
     running: dict[str, PrefectFuture[StoryOutcome]] = {}
-    while True:
-        failed = {key for key, end in ends.items() if end.status != "merged"}
-        decision = decide(dag, done=merged, running=set(running), failed=failed, width=width)
-        for key, reason in decision.blocked.items():
-            if key not in ends:
-                ends[key] = StoryOutcome(story=key, status="blocked", reason=reason)
-        for key in () if tonight_is_over(project) else decision.start:
-            running[key] = take_story.submit(project, stories[key])
-        if not running:
-            break
-        if pace.due(len(ends), time.monotonic()):
-            with pace.measured(time.monotonic):
-                show_board(project, sprint, ends, sorted(running), {**decision.waiting, **decision.held})
-        for key in _ended(running, pace.pause(len(ends), time.monotonic())):
-            ends[key] = _end(key, running.pop(key))
-            if ends[key].status == "merged":
-                merged.add(key)
+    with beside("board") as do:  # a lane that became free does not wait for what is shown
+        while True:
+            failed = {key for key, end in ends.items() if end.status != "merged"}
+            decision = decide(dag, done=merged, running=set(running), failed=failed, width=width)
+            for key, reason in decision.blocked.items():
+                if key not in ends:
+                    ends[key] = StoryOutcome(story=key, status="blocked", reason=reason)
+            for key in () if tonight_is_over(project) else decision.start:
+                running[key] = take_story.submit(project, stories[key])
+            if not running:
+                break
+            if pace.due(len(ends), time.monotonic()):
+                held = {**decision.waiting, **decision.held}
+                do(partial(_show, pace, project, sprint, dict(ends), sorted(running), held))
+            for key in _ended(running, pace.pause(len(ends), time.monotonic())):
+                ends[key] = _end(key, running.pop(key))
+                if ends[key].status == "merged":
+                    merged.add(key)
     for key in stories.keys() - merged - ends.keys():
         ends[key] = StoryOutcome(story=key, status="skipped", reason="No new story is started any more tonight.")
     return ends
+
+
+def _show(
+    pace: Pace,
+    project: ProjectRef,
+    sprint: Sprint,
+    ends: Mapping[str, StoryOutcome],
+    running: Sequence[str],
+    held: Mapping[str, str],
+) -> None:
+    with pace.measured(time.monotonic):
+        show_board(project, sprint, ends, running, held)
 
 
 def _ended(running: Mapping[str, PrefectFuture[StoryOutcome]], limit_s: float | None) -> list[str]:

@@ -1,6 +1,6 @@
 from itertools import count
 
-from storyloom.domain.pace import REST, Pace
+from storyloom.domain.pace import LOOK_S, REST, Pace
 
 
 def shown(pace: Pace, began: float, ended: float) -> None:
@@ -50,3 +50,13 @@ def test_a_showing_that_fails_rests_too():
     except OSError:
         pass
     assert not pace.due(1, 2.0)
+
+
+def test_while_one_is_being_shown_no_other_is_due_and_somebody_looks_again_soon():
+    pace = Pace()
+    assert pace.due(0, 0.0)
+    assert not pace.due(1, 50.0)
+    assert pace.pause(0, 50.0) is None
+    assert pace.pause(1, 50.0) == LOOK_S
+    shown(pace, 0.0, 51.0)
+    assert pace.pause(1, 51.0) == REST * 51.0
