@@ -163,7 +163,9 @@ class Git:
             return revision
         if not exact:
             check_branch(revision.removeprefix("refs/heads/"))
-        found = self.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        if not (found := self.text(*asked, codes=(0, 1))):
+            raise GitError(f"There is no commit {revision} in {self.git_dir} (any more).")
         if exact and found == revision:
             self.know(found)
         return found

@@ -1,8 +1,9 @@
 """Who works on this project?  One orchestrator at a time, and a second one learns at once who the first is.
 
 On one host the kernel keeps the lease: it is a lock on a file that ends with its holder, however that ends, and no
-clock is asked. Between hosts that share the folder the holder changes its entry every few seconds; another host takes
-over only after it has watched, by its own monotonic clock, that the entry no longer changes.
+clock is asked. Between hosts that share the folder (containers, too: each is a host by its name) the holder changes its
+entry every few seconds. Another host is refused at once and notes what it saw; when it comes again and the entry has
+stood still for long, by the monotonic clock of the kernel under which the note was taken, it takes over.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .file_lock import try_lock
 
 RENEW_S = 5.0
 STALE_S = 20.0
-PAUSE_S = 0.05
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class LeaseHolder(Value):
@@ -40,17 +41,29 @@ class LeaseHolder(Value):
     beat: int = 0
 
 
+class Seen(Value):
+    """Another host's entry as it was first seen: `at` in seconds of the monotonic clock of that `boot`."""
+
+    token: str
+    beat: int
+    boot: str
+    at: float
+
+
 class Lease:
     """The lease of one project, kept in `folder`; a context manager.
 
-    `watch_s` is how long another host's entry is watched before it is taken over; 0 refuses at once.
+    `stale_s` is how long another host's entry must have stood still to be taken over.
     """
 
-    def __init__(self, folder: str | Path, *, host: str = "", renew_s: float = RENEW_S, watch_s: float = 0.0) -> None:
+    def __init__(
+        self, folder: str | Path, *, host: str = "", renew_s: float = RENEW_S, stale_s: float = STALE_S
+    ) -> None:
         self._lock_file = Path(folder) / "lease.lock"
         self._entry_file = Path(folder) / "lease.json"
+        self._seen_file = Path(folder) / "lease.seen.json"
         self._host = host or socket.gethostname()
-        self._renew_s, self._watch_s = renew_s, watch_s
+        self._renew_s, self._stale_s = renew_s, stale_s
         self._descriptor = -1
         self._mine: LeaseHolder | None = None
         self._stop = threading.Event()
@@ -101,6 +114,7 @@ class Lease:
         entry = self.holder()
         if self._mine is not None and entry is not None and entry.token == self._mine.token:
             self._entry_file.unlink(missing_ok=True)
+            self._seen_file.unlink(missing_ok=True)
         self._mine = None
         self._let_go()
 
@@ -133,22 +147,26 @@ class Lease:
                 continue
 
     def _silent(self, other: LeaseHolder) -> bool:
-        """Whether another host's entry stayed as it is for as long as we watch."""
-        deadline = time.monotonic() + self._watch_s
-        if self._watch_s <= 0:
-            return False
-        while time.monotonic() < deadline:
-            if self.holder() != other:
-                return False
-            time.sleep(min(PAUSE_S, self._watch_s))
-        return True
+        """Whether another host's entry stands for long as we once saw it; a note is left for the next time if not."""
+        now, boot = time.monotonic(), BOOT.read_text().strip() if BOOT.exists() else self._host
+        try:
+            seen = Seen.model_validate(json.loads(self._seen_file.read_text()))
+        except (FileNotFoundError, ValueError, ValidationError):
+            seen = Seen(token="", beat=0, boot="", at=now)
+        if (seen.token, seen.beat, seen.boot) == (other.token, other.beat, boot) and seen.at <= now:
+            return now - seen.at >= self._stale_s
+        note = Seen(token=other.token, beat=other.beat, boot=boot, at=now)
+        write_atomic(self._seen_file, note.model_dump_json(), durable=False)
+        return False
 
     def _taken(self, other: LeaseHolder | None) -> LeaseTaken:
         if other is None:
             return LeaseTaken("Another orchestrator works on this project.", remedy="Wait until it has ended.")
         remedy = "Wait until it has ended, or end it."
         if other.host != self._host:
-            remedy += f" If {other.host} is gone for good, remove {self._entry_file}."
+            remedy += (
+                f" If {other.host} is gone for good, try again in {self._stale_s:.0f} s: nobody will have renewed it."
+            )
         where = f"process {other.pid} on {other.host}"
         return LeaseTaken(f"Another orchestrator works on this project: {where}, since {other.since}.", remedy=remedy)
 

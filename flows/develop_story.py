@@ -197,7 +197,10 @@ class Work:
         )
 
     def end(self, status: str, reason: str, lane: Lane | None, notes: str = "") -> StoryOutcome:
-        """How the attempt ended, with everything that was established."""
+        """How the attempt ended, with everything that was established; the branch shows it."""
+        worktree = self.ports.workspace.path(self.story.key)
+        if self.ports.workspace.head(worktree) != self.commit:  # turns of a resumed run did not move it
+            self.ports.workspace.reset(worktree, self.commit)
         stat = self.ports.workspace.stat(self.start.baseline, self.commit)
         judged = len(self.reviews) + self.failures
         return StoryOutcome.model_validate(

@@ -15,11 +15,19 @@ from .ports import Ports, ports_for
 from .recording import event_key
 
 
-def commit_texts(ports: Ports, texts: Mapping[str, str | None], message: str, what: str) -> str:
-    """Commit texts to the main line once for their content; the commit id, the tip's when nothing changed."""
-    digest = event_key(what, *(f"{path}\0{text}" for path, text in sorted(texts.items())))[:20]
+def commit_texts(ports: Ports, texts: Mapping[str, str | None], message: str, what: str, *, once: bool = False) -> str:
+    """Commit texts to the main line unless its tip holds them; the commit id, the tip's when nothing changed.
+
+    `once`: what was committed before is not committed again either when somebody has changed it since.
+    """
     with ports.lane():
-        return ports.workspace.commit_files(texts, message, f"{what}-{digest}")
+        tip = ports.workspace.tip()
+        now = ports.workspace.texts(tip, list(texts))
+        if all(now.get(path) == text for path, text in texts.items()):
+            return tip
+        parts = (f"{path}\0{text}" for path, text in sorted(texts.items()))
+        digest = event_key(what, *parts) if once else event_key(what, tip, *parts)
+        return ports.workspace.commit_files(texts, message, f"{what}-{digest[:20]}")
 
 
 def show_documents(ports: Ports) -> None:
@@ -38,7 +46,7 @@ def commit_documents(project: ProjectRef, what: str) -> list[str]:
     ports = ports_for(project)
     staged = dict(ports.documents.staged())
     if staged:
-        commit_texts(ports, staged, f"docs: {what}", f"docs-{what}")
+        commit_texts(ports, staged, f"docs: {what}", f"docs-{what}", once=True)  # staged until it is committed
         ports.documents.clear()
         show_documents(ports)
     return sorted(staged)

@@ -53,13 +53,13 @@ def start_story(
     ports = ports_for(project)
     name = start_name(story.key, attempt)
     kept = ports.shelf.get(name)
-    if kept is None:
+    if new := kept is None:
         ports.shelf.put_new(name, _new_start(ports, story, persona, attempt, because, hint).model_dump_json())
         kept = ports.shelf.get(name) or ""
     start = Start.model_validate_json(kept)
-    if attempt > 1:
-        ports.workspace.abandon(story.key, branch_of(story.key))
     worktree = ports.workspace.open(story.key, branch_of(story.key), start.baseline)
+    if new and attempt > 1:  # the branch stays: by its log git keeps the attempt before, which a resumed run reads
+        ports.workspace.reset(worktree, start.baseline)
     if ports.config.commands.setup.strip() and ports.workspace.head(worktree) == start.baseline:
         ports.sandbox.run("true", worktree, Limits())  # a set-up that does not succeed must cost no model call
     return start

@@ -18,7 +18,7 @@ from .ports import Ports, ports_for
 from .recording import event_key, record, tags_for
 from .retries import may_pass
 
-VERSION = "2"
+VERSION = "3"
 COUNT = "merged-since-all-tests"
 
 
@@ -48,7 +48,7 @@ def count_merges(project: ProjectRef, merges: int, *, whole: bool) -> None:
 
 
 def _key(context: TaskRunContext, parameters: dict[str, Any]) -> str:  # noqa: ARG001 - Prefect's signature
-    """What is tested: the files of the commit, but the board and the stories' files, and since which others."""
+    """What is tested, for how long at most: the commit's files but the board and stories' files, and since which."""
     project: ProjectRef = parameters["project"]
     ports = ports_for(project)
     commands, settings = ports.config.commands, ports.config.settings
@@ -57,7 +57,8 @@ def _key(context: TaskRunContext, parameters: dict[str, Any]) -> str:  # noqa: A
     since = parameters["since"] if commands.test_changed.strip() else ""
     part = (commands.test_changed, ports.workspace.content(since, without=ours)) if since else ()
     setup = (commands.setup, *commands.setup_folders) if commands.setup.strip() else ()
-    return f"tests-{event_key(VERSION, project.repository, content, commands.test, *part, *setup)}"
+    limit = str(settings.command_wall_s)
+    return f"tests-{event_key(VERSION, project.repository, content, commands.test, limit, *part, *setup)}"
 
 
 @task(

@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from storyloom.blocks.lease import Lease
+from storyloom.blocks.lease import Lease, LeaseHolder
 from storyloom.domain.errors import LeaseTaken, StorageFull
 
 HOLD = """
 import sys
-from storyloom.blocks.lease import Lease
+from storyloom.blocks.lease import Lease, LeaseHolder
 lease = Lease(sys.argv[1])
 lease.take()
 print("held", flush=True)
@@ -92,15 +92,34 @@ def test_a_released_lease_is_free(tmp_path: Path):
 
 def test_another_hosts_lease_is_taken_over_only_once_it_no_longer_beats(tmp_path: Path):
     """Locks do not always reach other hosts: here the other host's lock is gone, its entry is not."""
-    with Lease(tmp_path, host="far", renew_s=0.02):
+    with Lease(tmp_path, host="far", renew_s=0.02) as far:
         (tmp_path / "lease.lock").unlink()
-        with pytest.raises(LeaseTaken, match="on far"):
-            Lease(tmp_path, host="near").take()
-        with pytest.raises(LeaseTaken, match="on far"):
-            Lease(tmp_path, host="near", watch_s=0.5).take()
+        for _ in range(3):  # renewed between two looks
+            before = far.holder()
+            with pytest.raises(LeaseTaken, match=r"on far.*try again in 0 s"):
+                Lease(tmp_path, host="near", stale_s=0.01).take()
+            while far.holder() == before:
+                time.sleep(0.01)
         stale = (tmp_path / "lease.json").read_text()
     (tmp_path / "lease.json").write_text(stale)
-    with Lease(tmp_path, host="near", watch_s=0.2) as lease:
+    with pytest.raises(LeaseTaken, match="on far"):  # stands still, but is seen for the first time
+        Lease(tmp_path, host="near", stale_s=0.2).take()
+    with pytest.raises(LeaseTaken, match="on far"):
+        Lease(tmp_path, host="near", stale_s=3600).take()
+    time.sleep(0.2)
+    with Lease(tmp_path, host="near", stale_s=0.2) as lease:
+        assert lease.holder().host == "near"
+    assert [path.name for path in tmp_path.iterdir()] == ["lease.lock"]
+
+
+@pytest.mark.parametrize("seen", ["", "{}", '{"token": "other", "beat": 0, "boot": "before", "at": 0}'])
+def test_what_was_seen_before_the_kernel_was_started_anew_does_not_count(tmp_path: Path, seen: str):
+    entry = LeaseHolder(token="other", pid=1, host="far", since="yesterday")
+    (tmp_path / "lease.json").write_text(entry.model_dump_json())
+    (tmp_path / "lease.seen.json").write_text(seen)
+    with pytest.raises(LeaseTaken, match="on far"):
+        Lease(tmp_path, host="near", stale_s=0).take()
+    with Lease(tmp_path, host="near", stale_s=0) as lease:
         assert lease.holder().host == "near"
 
 
@@ -134,7 +153,7 @@ def test_the_clock_may_jump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         for jump in (-3600, 86_400):
             monkeypatch.setattr(time, "time", lambda jump=jump: now + jump)
             with pytest.raises(LeaseTaken):
-                Lease(tmp_path, host="near", watch_s=0.2).take()
+                Lease(tmp_path, host="near", stale_s=3600).take()
 
 
 def test_a_renewal_that_finds_no_room_does_not_end_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from storyloom.blocks import git as blocks_git
 from storyloom.domain.approvals import Given
 from storyloom.domain.conflicts import AGAIN, BACK
 from storyloom.domain.stories import StoryOutcome
@@ -126,6 +127,22 @@ def test_set_aside_it_is_merged_from_the_persons_branch_after_a_restart_and_no_c
     assert len(project.said) == 2
     assert project.ports.models.asked == []
     assert project.workspace.leftovers() == []
+
+
+def test_while_it_waits_its_branch_shows_the_work_and_git_may_clean_up(tmp_path):
+    project = Project(tmp_path, when_asked="set_aside")
+    ends = [project.run()[KEY]]
+    repository = Path(project.ports.project.repository)
+    for _ in range(2):
+        project.start()
+        ends.append(project.run()[KEY])
+        assert people.git(repository, "rev-parse", f"storyloom/{KEY}").strip() == ends[-1].commit
+        people.git(repository, "gc", "-q", "--prune=now")
+        blocks_git._commits.clear()
+    assert [(end.status, end.lane, end.reason, end.commit) for end in ends] == 3 * [
+        ("waiting", "person", ends[0].reason, ends[0].commit)
+    ]
+    assert len(project.said) == 2
 
 
 def test_a_persons_branch_that_conflicts_itself_is_asked_about_anew_and_waits_until_it_changes(tmp_path):
