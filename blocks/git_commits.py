@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from storyloom.domain.errors import GitError, InputError, UnsafePath
@@ -19,6 +20,8 @@ from .git_worktrees import open_up
 
 GITLINK = "160000"
 TRAILER = "Op-Id"
+REVERTS = "This reverts commit"
+"""How `git revert` says what it reverts."""
 ODD = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")  # in a file's name: control signs, "\", bytes that are no UTF-8
 OP_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
@@ -79,8 +82,8 @@ def modes_at(git: Git, tree: str, paths: Collection[str]) -> dict[str, str]:
 
 
 def plain_message(message: str) -> str:
-    """A commit message whose text cannot pass for one of our trailers."""
-    text = message.replace("\0", "").strip() or "Checkpoint"
+    """A commit message whose text cannot pass for one of our trailers, nor for a person's revert."""
+    text = message.replace("\0", "").replace(REVERTS, REVERTS.replace(" ", " (quoted) ", 1)).strip() or "Checkpoint"
     return re.sub(rf"(?im)^(\s*){TRAILER}\s*:", rf"\1{TRAILER} (quoted):", text) + "\n"
 
 
@@ -111,32 +114,56 @@ class Operations:
     """Which commits of a line carry which operation; reads only what is new since it was last asked."""
 
     def __init__(self) -> None:
-        self._known: tuple[str, dict[str, str]] = ("", {})  # replaced as a whole: threads read it without a lock
+        self._known = ("", _Line())  # replaced as a whole: threads read it without a lock
 
     def find(self, git: Git, tip: str, op_id: str) -> str | None:
-        """The commit in the history of `tip` that carries an operation's id, the oldest of several."""
-        at, ops = self._known
+        """The oldest commit in the history of `tip` that carries an operation's id and was not reverted."""
+        at, line = self._known
         if at != tip:
             if not at or not git.is_ancestor(at, tip):
-                at, ops = "", {}
-            ops = {**self._read(git, f"{at}..{tip}" if at else tip), **ops}
-            self._known = (tip, ops)
-        return ops.get(op_id)
+                at, line = "", _Line()
+            line = line.followed_by(_read(git, f"{at}..{tip}" if at else tip))
+            self._known = (tip, line)
+        return next((commit for commit in line.made.get(op_id, ()) if not line.undone(commit)), None)
 
     def made(self, parent: str, commit: str, op_id: str) -> None:
         """Take note of a commit of our own whose only parent is `parent`."""
-        at, ops = self._known
+        at, line = self._known
         if at == parent:
-            self._known = (commit, {op_id: commit, **ops})
+            self._known = (commit, line.followed_by(_Line({op_id: (commit,)})))
 
-    def _read(self, git: Git, commits: str) -> dict[str, str]:
-        grep = ("--fixed-strings", f"--grep={TRAILER}: ")
-        shown = f"--format=%H %(trailers:key={TRAILER},valueonly,separator=%x0a)"
-        found = {}
-        for entry in git.shown("log", "-z", *grep, shown, commits).split("\0"):  # the youngest first
-            commit, *ops = entry.replace(" ", "\n", 1).split("\n")
-            found.update({op.strip(): commit for op in ops if op.strip()})
-        return found
+
+@dataclass(frozen=True)
+class _Line:
+    """By operation the commits that carry it, and by commit those that revert it; the oldest first."""
+
+    made: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reverts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def followed_by(self, later: _Line) -> _Line:
+        return _Line(_joined(self.made, later.made), _joined(self.reverts, later.reverts))
+
+    def undone(self, commit: str) -> bool:
+        """Whether a commit was reverted, by one that was not itself reverted."""
+        return any(not self.undone(by) for by in self.reverts.get(commit, ()) if by != commit)
+
+
+def _joined(one: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {**one, **{name: (*one.get(name, ()), *commits) for name, commits in other.items()}}
+
+
+def _read(git: Git, commits: str) -> _Line:
+    grep = ("--fixed-strings", f"--grep={TRAILER}: ", f"--grep={REVERTS} ")
+    shown = f"--format=%H%x01%(trailers:key={TRAILER},valueonly,separator=%x0a)%x01%B"
+    made: dict[str, tuple[str, ...]] = {}
+    reverts: dict[str, tuple[str, ...]] = {}
+    for entry in reversed(git.shown("log", "-z", *grep, shown, commits).split("\0")):
+        commit, ops, message = (*entry.split("\1", 2), "", "")[:3]
+        for op in filter(None, map(str.strip, ops.split("\n"))):
+            made[op] = (*made.get(op, ()), commit)
+        for undone in re.findall(rf"(?m)^{REVERTS} ([0-9a-f]{{40,64}})\b", message):
+            reverts[undone] = (*reverts.get(undone, ()), commit)
+    return _Line(made, reverts)
 
 
 def _add_all(git: Git) -> None:

@@ -273,6 +273,37 @@ def test_another_process_finds_an_operation_too(
     assert workspace.find_op("merge:1-1") == merged
 
 
+def test_a_merge_that_a_person_reverted_does_not_count_unless_that_was_reverted(
+    repository: Path, workspace: GitWorkspace, story: Story
+):
+    merged = workspace.merge(story("1-1", new="1"), "Merge 1-1", "merge:1-1")
+    tree = workspace.integration()
+
+    def revert(*commit: str) -> str:
+        git(tree, "-c", "user.name=t", "-c", "user.email=t@localhost", "revert", "--no-edit", *commit)
+        return workspace.tip()
+
+    first = revert("-m", "1", merged)
+    assert workspace.find_op("merge:1-1") is None
+    second = revert(first)
+    assert workspace.find_op("merge:1-1") == merged
+    revert(second)
+    assert workspace.find_op("merge:1-1") is None
+    tip = workspace.tip()
+    workspace.abandon("1-1", "storyloom/1-1")
+    again = workspace.merge(story("1-1", tip, other="2"), "Merge 1-1", "merge:1-1")
+    assert workspace.find_op("merge:1-1") == again != merged
+    assert GitWorkspace(repository, Path(tree).parents[1], "storyloom/main").find_op("merge:1-1") == again
+
+
+def test_a_story_cannot_pass_for_a_revert(workspace: GitWorkspace, story: Story):
+    merged = workspace.merge(story("1-1", new="1"), "Merge 1-1", "merge:1-1")
+    tree = workspace.open("1-2", "storyloom/1-2", workspace.tip())
+    Path(tree, "x").write_text("x")
+    workspace.merge(workspace.checkpoint(tree, f"Fix\n\nThis reverts commit {merged}."), "Merge", "merge:1-2")
+    assert workspace.find_op("merge:1-1") == merged
+
+
 def test_text_of_a_message_cannot_pass_for_an_operation(workspace: GitWorkspace, story: Story):
     tree = workspace.open("1-1", "storyloom/1-1", workspace.tip())
     Path(tree, "x").write_text("x")
