@@ -7,7 +7,7 @@ their identity over rounds (same file, similar title), so that a dismissed one s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -153,17 +153,17 @@ def _likeness(said: str, criterion: str, number: int) -> float:
 
 
 def merge_rounds(reports: Sequence[ReviewReport]) -> tuple[Finding, ...]:
-    """All findings over the rounds, each once, as they stand after the last round.
+    """All findings over the rounds, as they stand after the last round.
 
+    A finding goes on with one of an earlier round, never with another of its own report: of two alike there both count.
     An open finding that a later round does not repeat is taken for fixed. A dismissed one stays dismissed.
     """
     known: list[Finding] = []
     for report in reports:
-        seen: set[int] = set()
-        for finding in report.findings:
-            at = next((n for n, old in enumerate(known) if same_finding(old, finding)), None)
+        earlier, seen = len(known), set[int]()
+        for finding in dict.fromkeys(report.findings):
+            at = _gone_on_with(finding, known[:earlier], seen)
             if at is None:
-                seen.add(len(known))
                 known.append(finding)
                 continue
             seen.add(at)
@@ -171,10 +171,20 @@ def merge_rounds(reports: Sequence[ReviewReport]) -> tuple[Finding, ...]:
             if old.status == "dismissed" and old.reason:
                 continue
             known[at] = finding
-        for n, old in enumerate(known):
+        for n, old in enumerate(known[:earlier]):
             if n not in seen and old.status == "open":
                 known[n] = old.model_copy(update={"status": "fixed"})
     return tuple(known)
+
+
+def _gone_on_with(finding: Finding, earlier: Sequence[Finding], taken: Collection[int]) -> int | None:
+    """Which earlier finding this one goes on with: of several alike that on the same line, or else an open one."""
+    alike = [n for n, old in enumerate(earlier) if n not in taken and same_finding(old, finding)]
+
+    def distance(n: int) -> tuple[bool, bool]:
+        return (finding.line is None or earlier[n].line != finding.line, earlier[n].status != "open")
+
+    return min(alike, key=distance, default=None)
 
 
 def dismiss(reports: Sequence[ReviewReport], finding: Finding, reason: str) -> tuple[ReviewReport, ...]:

@@ -160,6 +160,34 @@ def test_dismissing_closes_a_finding_in_every_round():
     assert judged(*dismiss(reports, finding("Wrong sum"), "rounding is meant")) == Approve()
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_of_two_findings_of_one_report_with_the_same_title_both_count(back: bool):
+    grave = finding("Missing input validation", line=10, detail="SQL injection")
+    slight = finding("Missing input validation", "low", line=80, detail="The page size may be negative")
+    both = (slight, grave) if back else (grave, slight)
+    assert judged(report(*both, word="changes_requested")) == SendBack((grave,))
+    assert merge_rounds([report(*both), report(*both)]) == both
+    assert merge_rounds([report(*both, slight)]) == both
+
+
+@pytest.mark.parametrize("status", ["fixed", "dismissed"])
+@pytest.mark.parametrize("back", [False, True])
+def test_an_open_finding_is_not_closed_by_another_of_its_own_report(status: str, back: bool):
+    held, closed = finding("Wrong sum", line=10), finding("Wrong sum", line=80, status=status, reason="it is meant")
+    both = (closed, held) if back else (held, closed)
+    assert judged(report(*both)) == SendBack((held,))
+    assert judged(report(held), report(*both)) == SendBack((held,))
+
+
+def test_of_findings_alike_the_one_on_the_same_line_goes_on():
+    kept, mended = finding("Wrong sum", line=10), finding("Wrong sum", line=80)
+    merged = merge_rounds([report(kept, mended), report(mended.model_copy(update={"status": "fixed"}), kept)])
+    assert [(each.line, each.status) for each in merged] == [(10, "open"), (80, "fixed")]
+    waved = finding("Wrong sum", line=10, status="dismissed", reason="rounding is meant")
+    merged = merge_rounds([report(waved, mended), report(kept.model_copy(update={"line": 81}))])
+    assert [(each.line, each.status) for each in merged] == [(10, "dismissed"), (81, "open")]
+
+
 def test_findings_in_other_files_are_other_findings():
     assert not same_finding(finding("Wrong sum"), finding("Wrong sum", file="b.py"))
     assert same_finding(finding("Wrong sum"), finding("wrong sum.", file="./a.py"))
