@@ -66,7 +66,7 @@ class Bench:
 
 
 def apply_tools(calls: Sequence[ToolCall], bench: Bench) -> tuple[ToolOutcome, ...]:
-    """One outcome per call, in order. A `finish` beside a change that failed is not accepted.
+    """One outcome per call, in order. A `finish` beside a change that failed is not accepted, nor a second question.
 
     Raises:
         SandboxMissing: a command was asked for, and no sandbox works here.
@@ -76,6 +76,8 @@ def apply_tools(calls: Sequence[ToolCall], bench: Bench) -> tuple[ToolOutcome, .
         action = parse_call(call)
         if isinstance(action, Finish) and any(not outcome.ok and outcome.name in CHANGES for outcome in outcomes):
             action = Refusal(message="Not finished: a change of this turn failed. Look at it first.")
+        if isinstance(action, Ask) and any(outcome.question is not None for outcome in outcomes):
+            action = Refusal(message="Not asked: one question a turn. Ask it next turn if it is still open.")
         outcomes.append(_outcome(call, action, bench))
     return tuple(outcomes)
 

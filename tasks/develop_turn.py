@@ -42,8 +42,9 @@ class Turn(Value):
         return next(((o, o.question) for o in self.outcomes if o.question is not None), None)
 
     def answered(self, answer: str, source: str) -> tuple[ToolOutcome, ...]:
-        """The outcomes with the answer to the turn's question in its place."""
-        return tuple(o.answered(answer, source) if o.question is not None else o for o in self.outcomes)
+        """The outcomes with the answer in the place of the question that was asked, and of no other."""
+        asked = self.question[0] if self.question is not None else None
+        return tuple(o.answered(answer, source) if o is asked else o for o in self.outcomes)
 
 
 def turn_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:  # noqa: ARG001 - Prefect's signature

@@ -4,10 +4,11 @@ from hypothesis import strategies as st
 from storyloom.domain.agent_tools import ToolOutcome
 from storyloom.domain.errors import SandboxMissing, SetUpFailed
 from storyloom.domain.fakes import MemoryFiles, ScriptedSandbox
-from storyloom.domain.model_calls import ToolCall
+from storyloom.domain.model_calls import ModelReply, ToolCall
 from storyloom.domain.ports import CommandResult
 from storyloom.domain.settings import Commands
 from storyloom.tasks.agent_tools import Bench, apply_tools
+from storyloom.tasks.develop_turn import Turn
 
 CODE = "def total(items):\n    return sum(items)\n"
 
@@ -246,6 +247,25 @@ def test_a_question_and_a_finish_are_handed_on():
     done = one(bench(), "finish", summary="done", notes=None)
     assert done.finish
     assert done.finish.summary == "done"
+
+
+def test_a_second_question_of_a_turn_is_refused_and_gets_no_answer():
+    calls = [call("ask", question="Which database?"), call("ask", question="May I delete all data?")]
+    outcomes = apply_tools(calls, bench())
+    turn = Turn(number=1, reply=ModelReply(), outcomes=outcomes, commit="c")
+    assert turn.question
+    assert turn.question[1].question == "Which database?"
+    assert "one question a turn" in outcomes[1].content
+    asked, refused = turn.answered("postgres", "person")
+    assert (asked.ok, asked.content) == (True, "Answer (person): postgres")
+    assert (refused.ok, refused.question, refused.content) == (False, None, outcomes[1].content)
+
+
+def test_of_two_recorded_questions_only_the_one_that_was_asked_gets_the_answer():
+    outcomes = tuple(one(bench(), "ask", question=question) for question in ("Which database?", "May I delete it?"))
+    asked, other = Turn(number=1, reply=ModelReply(), outcomes=outcomes, commit="c").answered("postgres", "person")
+    assert asked.content == "Answer (person): postgres"
+    assert "postgres" not in other.content
 
 
 def test_finishing_beside_a_change_that_failed_is_refused():
