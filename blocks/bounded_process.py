@@ -61,6 +61,7 @@ def run_bounded(
 
     Raises:
         SandboxError: the program is missing.
+        InputError: the command is too long for a process.
         StorageFull: the disk itself is full, which is not the command's doing.
     """
     with tempfile.TemporaryFile() as output, storage_errors(tempfile.gettempdir()):
@@ -81,7 +82,7 @@ def run_bounded(
         except OSError as error:
             if error.errno != errno.E2BIG:
                 raise
-            raise SandboxError("The command is too long.", remedy="Write it to a file and run that.") from error
+            raise InputError("The command is too long.", remedy="Write it to a file and run that.") from error
         watch = _Watch(process, limits, output, watched, cgroup)
         try:
             hit = watch.until_end(started)

@@ -221,7 +221,7 @@ def test_a_command_that_no_process_can_be_given_is_refused(sandbox: BubblewrapSa
 
 def test_a_command_that_is_too_long_is_told(sandbox: BubblewrapSandbox, folder: str):
     for runner in (sandbox, UnsandboxedRunner()):
-        with pytest.raises(SandboxError, match="too long"):
+        with pytest.raises(InputError, match="too long"):
             runner.run("echo " + "x" * 200_000, folder, LIMITS)
 
 

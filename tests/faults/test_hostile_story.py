@@ -191,6 +191,11 @@ def test_a_gigabyte_on_stdout_is_cut_off_at_its_limit_and_never_in_our_memory(de
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
 
 
+def test_a_command_that_is_too_long_for_a_process_is_answered_to_who_gave_it(desk: Desk):
+    outcome = desk.run("cat > f <<'X'\n" + "x = 1\n" * 25_000 + "X\n")
+    assert (outcome.ok, outcome.content) == (False, "The command is too long. Write it to a file and run that.")
+
+
 def test_a_link_out_of_the_worktree_leads_no_edit_out(desk: Desk, tmp_path: Path):
     outside = tmp_path / "outside"
     outside.mkdir()
