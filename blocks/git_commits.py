@@ -23,6 +23,7 @@ TRAILER = "Op-Id"
 REVERTS = "This reverts commit"
 """How `git revert` says what it reverts."""
 ODD = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")  # in a file's name: control signs, "\", bytes that are no UTF-8
+REFUSED = re.compile(r" ended with 128: (.*)", re.DOTALL)
 OP_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
@@ -30,8 +31,8 @@ def stage_everything(git: Git, head: str) -> bool:
     """Stage all changes of a worktree that stands on `head`, and tell whether there are any.
 
     Raises:
-        UnsafePath: a repository inside would be recorded as a submodule, or a new file's name is not UTF-8 or not safe
-            on every system; nothing is staged then.
+        UnsafePath: a repository inside would be recorded as a submodule, a new file's name is not UTF-8 or not safe on
+            every system, or git refuses what a file holds; nothing is staged then.
     """
     try:
         _add_all(git)
@@ -167,17 +168,44 @@ def _read(git: Git, commits: str) -> _Line:
 
 
 def _add_all(git: Git) -> None:
+    """Stage all changes. What git refuses twice, though it can write, it refuses for what stands in the tree."""
     try:
         git.run("add", "--all")
     except GitError as error:
-        if "does not have a commit checked out" in error.message:
-            raise _nested(re.findall(r"'([^']+)/' does not have a commit", error.message)) from error
-        if refused := re.findall(r"[Ii]nvalid path '([^']*)'", error.message):
-            raise _unsafe_name(refused) from error
-        if "Permission denied" not in error.message or git.work_tree is None:
+        _raise_if_named(error)
+        if git.work_tree is None or (refused := REFUSED.search(error.message)) is None:
             raise
-        open_up(git.work_tree)
+        if "Permission denied" in refused[0]:
+            open_up(git.work_tree)
+        git.run("reset", "-q", "--mixed")
+        git.run("hash-object", "-w", "--stdin", stdin=os.urandom(16))
+        _add_again(git)
+
+
+def _add_again(git: Git) -> None:
+    try:
         git.run("add", "--all")
+    except GitError as error:
+        _raise_if_named(error)
+        if (refused := REFUSED.search(error.message)) is None:
+            raise
+        raise _refused(refused[1]) from error
+
+
+def _raise_if_named(error: GitError) -> None:
+    """Raise UnsafePath if git named a path that it never takes."""
+    if "does not have a commit checked out" in error.message:
+        raise _nested(re.findall(r"'([^']+)/' does not have a commit", error.message)) from error
+    if refused := re.findall(r"[Ii]nvalid path '([^']*)'", error.message):
+        raise _unsafe_name(refused) from error
+
+
+def _refused(said: str) -> UnsafePath:
+    lines = [line for line in said.splitlines() if line.startswith(("fatal: ", "error: "))] or [said.strip()]
+    return UnsafePath(
+        f"git does not take what was made: {lines[-1]}.",
+        remedy="Mend or remove that file, or what .gitattributes says of it.",
+    )
 
 
 def _unsafe_name(paths: list[str]) -> UnsafePath:

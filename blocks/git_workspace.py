@@ -144,8 +144,8 @@ class GitWorkspace:
         """Commit everything in the worktree and return the commit id; HEAD's when nothing changed.
 
         Raises:
-            UnsafePath: a repository inside of the worktree would be recorded as a submodule, or a new file's name is
-                not UTF-8 or not safe on every system; nothing was committed.
+            UnsafePath: a repository inside of the worktree would be recorded as a submodule, a new file's name is not
+                UTF-8 or not safe on every system, or git refuses what a file holds; nothing was committed.
         """
         git = self._trees.at(worktree)
         head = require_commit(git, None)

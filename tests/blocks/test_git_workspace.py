@@ -206,6 +206,32 @@ def test_a_file_name_that_is_no_plain_text_is_refused_until_it_is_gone(workspace
     assert workspace.files(workspace.checkpoint(tree, "Good")) == ["README.md", "app.py", "good", "run.sh"]
 
 
+@pytest.mark.parametrize("encoding", ["UTF-16", "ASCII", "no-such-encoding"])
+def test_what_git_refuses_for_what_stands_in_the_tree_is_no_fault_of_the_repositorys(
+    workspace: GitWorkspace, encoding: str
+):
+    base = workspace.tip()
+    tree = workspace.open("1-1", "storyloom/1-1", base)
+    Path(tree, ".gitattributes").write_text(f"* working-tree-encoding={encoding}\n")
+    Path(tree, "b.py").write_text("two = '\u00fc'\n")
+    with pytest.raises(UnsafePath, match="does not take what was made: fatal:") as refused:
+        workspace.checkpoint(tree, "Coded")
+    assert str(tree) not in str(refused.value)
+    workspace.reset(tree, base)
+    Path(tree, "b.py").write_text("two = 2\n")
+    assert workspace.files(workspace.checkpoint(tree, "Plain"))[-1] == "run.sh"
+
+
+def test_a_locked_index_is_not_blamed_on_what_stands_in_the_tree(workspace: GitWorkspace):
+    tree = Path(workspace.open("1-1", "storyloom/1-1", workspace.tip()))
+    (tree / "b.py").write_text("two = 2\n")
+    admin = workspace._trees.admin(tree)
+    assert admin
+    (admin / "index.lock").touch()
+    with pytest.raises(GitError, match="Another git process"):
+        workspace.checkpoint(str(tree), "Locked")
+
+
 def test_a_change_whose_time_was_set_back_is_seen(workspace: GitWorkspace, repository: Path, story: Story):
     git(repository, "config", "core.trustctime", "false")
     git(repository, "config", "core.checkStat", "minimal")

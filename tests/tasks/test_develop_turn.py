@@ -36,7 +36,11 @@ def odd(tree: Path) -> None:
     (tree / "a\nb").write_text("x")
 
 
-@pytest.mark.parametrize(("make", "named"), [(nested, "sub"), (odd, "nb")])
+def coded(tree: Path) -> None:
+    (tree / ".gitattributes").write_text("* working-tree-encoding=UTF-16\n")
+
+
+@pytest.mark.parametrize(("make", "named"), [(nested, "sub"), (odd, "nb"), (coded, "BOM is required")])
 def test_what_cannot_be_committed_is_undone_and_told_to_who_made_it(tmp_path: Path, make: Any, named: str):
     repository = tmp_path / "repo"
     repository.mkdir()
