@@ -24,6 +24,7 @@ from storyloom.domain.errors import InputError, SandboxError
 from storyloom.domain.ports import CommandResult, Limits
 
 from .cgroups import Cgroup
+from .deep_folders import cut_deep, told
 from .disk import require_free, storage_errors
 
 TICK_S = 0.1
@@ -56,8 +57,8 @@ def run_bounded(
 ) -> CommandResult:
     """Run a command in `folder` until it ends or a bound stops it, and end everything that it started.
 
-    `watched` is the folder that may grow by `limits.disk_bytes`. `descriptors` are handed to the child. `settle` waits
-    for what ends on its own once the process has ended.
+    `watched` is the folder that may grow by `limits.disk_bytes`; what lies too deep in it is removed in the end.
+    `descriptors` are handed to the child. `settle` waits for what ends on its own once the process has ended.
 
     Raises:
         SandboxError: the program is missing.
@@ -108,6 +109,7 @@ def run_bounded(
         peak_memory_bytes=cgroup.peak_bytes() if cgroup else watch.peak_bytes or None,
         limit_hit=hit,
         sandboxed=sandboxed,
+        note=told(cut_deep(watched)) if watched else "",
     )
 
 

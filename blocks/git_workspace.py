@@ -11,6 +11,7 @@ from pathlib import Path
 from storyloom.domain.errors import GitError, MergeConflict, RepositoryError
 from storyloom.domain.ports import DiffStat, Merge
 
+from .deep_folders import cut_deep, remove_tree
 from .disk import storage_errors
 from .git import COMMIT_ID, Git, Identity, check_branch, locate
 from .git_commits import Operations, commit_on, commit_tree, message_with_op, plain_message, stage_everything
@@ -26,7 +27,7 @@ from .git_history import (
 )
 from .git_merges import check_texts, conflicting_texts, merge_into, merged_tree, tree_with
 from .git_publish import checked_out, move_forward
-from .git_worktrees import Worktrees, open_up, remove_tree, require_commit
+from .git_worktrees import Worktrees, open_up, require_commit
 
 INTEGRATION = "integration"
 
@@ -158,6 +159,7 @@ class GitWorkspace:
         git = self._trees.at(worktree)
         wanted = self._trees.repository().commit(commit)
         self._abort_rebase(git)
+        cut_deep(worktree)
         try:
             git.run("reset", "-q", "--hard", wanted)
             git.run("clean", "-q", "-ffdx")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import stat
 import threading
 import time
@@ -21,6 +20,7 @@ import psutil
 from storyloom.domain.errors import GitError, RepositoryError
 from storyloom.domain.keys import plain
 
+from .deep_folders import cut_deep, remove_tree
 from .disk import storage_errors
 from .file_lock import exclusive
 from .git import MARK, Git, Identity, Place
@@ -226,31 +226,22 @@ class Worktrees:
                 yield process, int(starter) if starter.isdigit() else 0
 
 
-def remove_tree(path: Path) -> None:
-    """Remove a file or a folder, its contents included, without following links; folders may lack permissions."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        try:
-            shutil.rmtree(path)
-        except PermissionError:
-            open_up(path)
-            shutil.rmtree(path)
-
-
 def open_up(folder: Path) -> None:
-    """Give ourselves read and write permission on everything below a folder, without following links."""
-    folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
-    for parent, folders, files in os.walk(folder, followlinks=False, topdown=True):
-        for name in folders:
-            path = os.path.join(parent, name)  # noqa: PTH118
-            if not os.path.islink(path):  # noqa: PTH114
-                os.chmod(path, os.stat(path).st_mode | stat.S_IRWXU)  # noqa: PTH101, PTH116
-        for name in files:
-            path = os.path.join(parent, name)  # noqa: PTH118
-            mode = os.lstat(path).st_mode
-            if stat.S_ISREG(mode) and mode & 0o600 != 0o600:
-                os.chmod(path, mode | 0o600)  # noqa: PTH101
+    """Give ourselves read and write permission on everything below a folder, without following links.
+
+    What lies too deep to be reached is removed.
+    """
+    cut_deep(folder)
+    waiting = [str(folder)]
+    while waiting:
+        at = waiting.pop()
+        os.chmod(at, os.stat(at).st_mode | stat.S_IRWXU)  # noqa: PTH101, PTH116
+        for entry in os.scandir(at):
+            mode = entry.stat(follow_symlinks=False).st_mode
+            if stat.S_ISDIR(mode):
+                waiting.append(entry.path)
+            elif stat.S_ISREG(mode) and mode & 0o600 != 0o600:
+                os.chmod(entry.path, mode | 0o600)  # noqa: PTH101
 
 
 def require_commit(git: Git, folder: Path | None) -> str:

@@ -22,6 +22,7 @@ from storyloom.domain.ports import CommandResult, Limits, SandboxProbe
 
 from .bounded_process import run_bounded, shell_arguments
 from .cgroups import make_cgroup, sweep_cgroups
+from .deep_folders import cut_deep
 from .disk import storage_errors
 from .sandbox_chain import HOST, Chain, bind_project, bind_shared, bwrap_arguments, host_arguments, limit_arguments
 from .toolchain import SYSTEM_PATH, Toolchain, running_toolchain
@@ -182,6 +183,7 @@ class BubblewrapSandbox:
         if self._uid and (writable or worktree.stat().st_mode & 0o5 != 0o5):
             with storage_errors(worktree):
                 require_own_folder(worktree, self._uid)
+                cut_deep(worktree)  # of a command that was cut off with us
                 give(worktree, self._uid)
         if writable:  # a command before this one may have locked itself out
             worktree.chmod(worktree.stat().st_mode | stat.S_IRWXU)

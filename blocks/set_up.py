@@ -23,9 +23,9 @@ from storyloom.domain.set_up import MANIFESTS, failure, is_input, named_paths, s
 from storyloom.domain.settings import Commands
 
 from .atomic_files import write_atomic
+from .deep_folders import remove_tree
 from .disk import storage_errors
 from .file_lock import exclusive
-from .git_worktrees import remove_tree
 
 MOST_FILES, MOST_BYTES = 2_000, 1 << 30
 UNUSED_FOR_S = 30 * 86_400.0

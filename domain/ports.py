@@ -67,7 +67,7 @@ class CommandResult(Value):
     """What a command did. `output` is the tail, decoded and without terminal escapes.
 
     `limit_hit` is the name of the field of Limits that stopped it, "" if none did. `exit_code` is 128 + n when signal n
-    ended it.
+    ended it. `note` says what was undone of it, "" if nothing was.
     """
 
     exit_code: int
@@ -77,6 +77,7 @@ class CommandResult(Value):
     peak_memory_bytes: int | None = None
     limit_hit: str = ""
     sandboxed: bool = True
+    note: str = ""
 
 
 class SandboxProbe(Value):

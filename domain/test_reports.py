@@ -38,7 +38,7 @@ def report_tests(result: CommandResult, command: str, worktree: str = "") -> Tes
         command=command,
         passed=verdict(result, counts, command),
         exit_code=result.exit_code,
-        tail=clip(stable(result.output, worktree), TAIL),
+        tail=clip(stable(result.output, worktree), TAIL) + (result.note and f"\n{result.note}"),
         wall_s=result.wall_s,
         limit_hit=result.limit_hit,
     )

@@ -218,7 +218,7 @@ def _run(command: str, bench: Bench) -> Done:
     result = bench.sandbox.run(command, bench.worktree, bench.limits)
     output = clip(stable(result.output, bench.worktree), OUTPUT_SIGNS).strip("\n")
     limit = f", stopped by its limit on {result.limit_hit}" if result.limit_hit else ""
-    said = f"Exit code {result.exit_code}{limit}."
+    said = f"Exit code {result.exit_code}{limit}.{result.note and ' ' + result.note}"
     return Done(f"{said}\n<output>\n{output}\n</output>" if output else f"{said} No output.")
 
 

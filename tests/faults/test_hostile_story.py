@@ -196,6 +196,33 @@ def test_a_command_that_is_too_long_for_a_process_is_answered_to_who_gave_it(des
     assert (outcome.ok, outcome.content) == (False, "The command is too long. Write it to a file and run that.")
 
 
+NEST = (
+    "python -c \"\nimport os\nfor _ in range({times}):\n    os.mkdir('{name}'); os.chdir('{name}')\nopen('f', 'w')\n\""
+)
+
+
+@pytest.mark.parametrize(("name", "times"), [("d", 1_500), ("d" * 200, 60)])
+def test_folders_nested_deeper_than_any_path_are_cut_and_the_story_goes_on(desk: Desk, name: str, times: int):
+    outcome = desk.run(NEST.format(name=name, times=times))
+    assert outcome.ok
+    assert outcome.content.startswith("Exit code 0. Removed, since they lay too deep")
+    assert desk.run("echo again > again.txt").content == "Exit code 0. No output."
+    assert desk.use("list_files").ok
+    commit = desk.workspace.checkpoint(str(desk.tree), "Deep")
+    assert desk.workspace.stat(desk.base, commit).files == ("again.txt",)
+    desk.workspace.reset(str(desk.tree), desk.base)
+    assert not (desk.tree / name).exists()
+    desk.workspace.abandon(STORY, BRANCH)
+    assert not desk.tree.exists()
+
+
+def test_folders_that_a_test_nests_are_cut_and_the_report_says_so(desk: Desk):
+    nest = "import os\nfor _ in range(1500):\n    os.mkdir('d')\n    os.chdir('d')\n"
+    report = desk.tests(UNITTEST, test_a=CASE.replace("(1, 2)", "(1, 1)") + nest)
+    assert report.passed
+    assert "lay too deep" in report.tail
+
+
 def test_a_link_out_of_the_worktree_leads_no_edit_out(desk: Desk, tmp_path: Path):
     outside = tmp_path / "outside"
     outside.mkdir()
