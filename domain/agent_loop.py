@@ -153,9 +153,11 @@ def _digest(name: str, value: object) -> str:
     return f"{name}:{hashlib.sha256(body.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
-def limits_from(settings: Settings, *, tokens: int | None = None, wall_s: float | None = None) -> LoopLimits:
+def limits_from(settings: Settings, *, tokens: int | None = None) -> LoopLimits:
     """The loop's limits as the project's settings have them."""
-    return LoopLimits(turns=settings.max_turns, cost=settings.story_budget_usd, tokens=tokens, wall_s=wall_s)
+    return LoopLimits(
+        turns=settings.max_turns, cost=settings.story_budget_usd, tokens=tokens, wall_s=settings.story_wall_s
+    )
 
 
 def next_move(state: AgentState, limits: LoopLimits) -> Move:

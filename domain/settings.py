@@ -157,6 +157,7 @@ class Settings(Section):
     max_review_rounds: int = Field(default=3, ge=1)
     max_context_tokens: int = Field(default=60_000, ge=2_000)
     command_wall_s: float = Field(default=300, gt=0)
+    story_wall_s: float | None = Field(default=None, gt=0, description="Seconds for a story's turns, by attempt")
     whole_suite_every: int = Field(
         default=1, ge=1, description="With commands.test_changed: all tests at every how manieth merge, and at the end"
     )

@@ -119,7 +119,7 @@ class Work:
                 reason = f"A question waits for an answer: {turn.question[1].question}"
                 return self.end("waiting", reason, Lane.PERSON)
             outcomes = turn.answered(answer.answer, answer.source)
-        self.state = after_turn(self.state, turn.reply, outcomes, commit=turn.commit, wall_s=turn.reply.latency_s)
+        self.state = after_turn(self.state, turn.reply, outcomes, commit=turn.commit, wall_s=turn.duration_s)
         return None
 
     def question(self, asked: Ask, turn: int) -> Question:

@@ -7,6 +7,7 @@ run finds finished turns in the cache, resets the worktree to the last checkpoin
 from __future__ import annotations
 
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 from prefect import task
@@ -29,12 +30,21 @@ MAX_OUTPUT_TOKENS = 16_000
 
 
 class Turn(Value):
-    """What one turn came to: the model's reply, what its calls came to, in order, and the worktree's commit."""
+    """What one turn came to: the model's reply, what its calls came to, in order, and the worktree's commit.
+
+    `wall_s` is how long it took as a whole, 0 in a turn of before that was kept.
+    """
 
     number: int
     reply: ModelReply
     outcomes: tuple[ToolOutcome, ...] = ()
     commit: str
+    wall_s: float = 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """How long the turn took, as far as it is known."""
+        return max(self.wall_s, self.reply.latency_s)
 
     @property
     def question(self) -> tuple[ToolOutcome, Ask] | None:
@@ -81,7 +91,10 @@ def develop_turn(
     `attempt` is for the record only.
     """
     ports = ports_for(project)
+    began = monotonic()
     reply = ports.models.complete(_request(ports, story, persona, system, messages, number, attempt))
+    replied = monotonic()
+    asked_s = max(replied - began, reply.latency_s)  # a recorded call is answered at once
     worktree = ports.workspace.path(story.key)
     ports.workspace.reset(worktree, commit)
     bench = Bench(
@@ -100,7 +113,8 @@ def develop_turn(
     except UnsafePath as error:  # what was made cannot be committed: who made it can do without
         ports.workspace.reset(worktree, commit)
         after, outcomes = commit, taken_back(outcomes, str(error))
-    return Turn(number=number, reply=reply, outcomes=outcomes, commit=after)
+    took = asked_s + monotonic() - replied
+    return Turn(number=number, reply=reply, outcomes=outcomes, commit=after, wall_s=round(took, 3))
 
 
 def taken_back(outcomes: tuple[ToolOutcome, ...], why: str) -> tuple[ToolOutcome, ...]:

@@ -209,3 +209,4 @@ def test_turns_without_calls_are_stuck():
 def test_limits_come_from_the_settings():
     limits = limits_from(Settings(max_turns=7, story_budget_usd=Decimal(2)), tokens=10)
     assert (limits.turns, limits.cost, limits.tokens, limits.wall_s) == (7, Decimal(2), 10, None)
+    assert limits_from(Settings(story_wall_s=90)).wall_s == 90

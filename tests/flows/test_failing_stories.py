@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from storyloom.domain.errors import ModelBusy, ModelRefused, SetUpFailed, StorageFull
+from storyloom.domain.model_calls import ModelReply, ToolCall
 from storyloom.tasks.ports import use
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
@@ -111,6 +112,23 @@ def test_a_story_whose_tests_fail_only_on_the_tip_is_sent_back_once(batch):
     assert sorted(len(asked) for asked in tries.values()) == [1, 2]
     texts = sorted(str(workspace.read(workspace.tip(), f"part{n}.py")) for n in (1, 2))
     assert texts == ["TRY = 1\n", "TRY = 2\n"]
+
+
+def test_a_story_whose_turns_take_longer_than_its_limit_is_given_back(batch):
+    asked = []
+
+    def model(request):
+        if request.purpose == "review":
+            return approved()
+        asked.append(request.tags.turn)
+        call = ToolCall(id=f"t{len(asked)}", name="run", arguments={"command": f"step {len(asked)}"})
+        return ModelReply(tool_calls=(call,), latency_s=40)
+
+    ends, _ = batch([story(1, "`part1.py`")], model, story_wall_s=100)
+    end = ends["1-1-part"]
+    assert (end.status, end.lane and end.lane.value) == ("failed", "code")
+    assert end.reason == "The story was not done in 100 s."
+    assert asked == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -40,15 +40,25 @@ def coded(tree: Path) -> None:
     (tree / ".gitattributes").write_text("* working-tree-encoding=UTF-16\n")
 
 
-@pytest.mark.parametrize(("make", "named"), [(nested, "sub"), (odd, "nb"), (coded, "BOM is required")])
-def test_what_cannot_be_committed_is_undone_and_told_to_who_made_it(tmp_path: Path, make: Any, named: str):
+def ports_on(tmp_path: Path, model: Any, run: Any) -> Ports:
+    """A repository of one commit, with this model and these commands."""
     repository = tmp_path / "repo"
     repository.mkdir()
     who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
     for line in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "Start"]):
         subprocess.run(["git", *who, *line], cwd=repository, check=True)
-    workspace = GitWorkspace(repository, tmp_path / "state")
+    return Ports(
+        ProjectRef(repository=str(repository)),
+        models=ScriptedModels(model),
+        workspace=GitWorkspace(repository, tmp_path / "state"),
+        sandbox=ScriptedSandbox(run),
+        files=ProjectFiles,
+        recorder=Unheard(),
+    )
 
+
+@pytest.mark.parametrize(("make", "named"), [(nested, "sub"), (odd, "nb"), (coded, "BOM is required")])
+def test_what_cannot_be_committed_is_undone_and_told_to_who_made_it(tmp_path: Path, make: Any, named: str):
     def model(request: ModelRequest) -> ModelReply:
         first = len(request.messages) == 1
         calls = [("run", {"command": "make it"})] if first else []
@@ -59,14 +69,8 @@ def test_what_cannot_be_committed_is_undone_and_told_to_who_made_it(tmp_path: Pa
         make(Path(worktree))
         return CommandResult(exit_code=0)
 
-    ports = Ports(
-        ProjectRef(repository=str(repository)),
-        models=ScriptedModels(model),
-        workspace=workspace,
-        sandbox=ScriptedSandbox(run),
-        files=ProjectFiles,
-        recorder=Unheard(),
-    )
+    ports = ports_on(tmp_path, model, run)
+    workspace = ports.workspace
     base = workspace.tip()
     tree = Path(workspace.open(STORY.key, BRANCH, base))
     with use(lambda _project: ports):
@@ -80,3 +84,29 @@ def test_what_cannot_be_committed_is_undone_and_told_to_who_made_it(tmp_path: Pa
         again: Turn = develop_turn.fn(ports.project, STORY, "amelia", "", (*said, *said), base, 2, base)
     assert workspace.files(again.commit) == ["fine.txt"]
     assert again.outcomes[-1].finish is not None
+
+
+def test_a_turn_keeps_how_long_it_took_the_commands_and_a_recorded_models_time_included(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    now = [100.0]
+
+    def model(_: ModelRequest) -> ModelReply:
+        call = ToolCall(id="1", name="run", arguments={"command": "make"})
+        return ModelReply(tool_calls=(call,), latency_s=30)
+
+    def run(command: str, worktree: str) -> CommandResult:
+        now[0] += 200
+        return CommandResult(exit_code=0)
+
+    monkeypatch.setattr("storyloom.tasks.develop_turn.monotonic", lambda: now[0])
+    ports = ports_on(tmp_path, model, run)
+    base = ports.workspace.tip()
+    ports.workspace.open(STORY.key, BRANCH, base)
+    with use(lambda _project: ports):
+        said = (Message(role="user", content="begin"),)
+        turn: Turn = develop_turn.fn(ports.project, STORY, "amelia", "", said, base, 1, base)
+    assert turn.wall_s == turn.duration_s == 230
+    assert Turn.model_validate_json(turn.model_dump_json()) == turn
+    of_before = Turn.model_validate(turn.model_dump(exclude={"wall_s"}))
+    assert of_before.duration_s == 30
