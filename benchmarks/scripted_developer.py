@@ -133,26 +133,32 @@ def _first(task: Task, fault: str) -> Said:
 
 
 def _changes(task: Task, *, wrong: bool = False, again: bool = False) -> tuple[Call, ...]:
-    """The calls that make the solution and its test; `wrong` spoils it, `again` writes over what is there."""
+    """The calls that make the solution and its test; `wrong` spoils it, `again` first takes back what was spoiled."""
     calls: list[Call] = []
-    for change in task.solution:
-        text = _spoiled(change) if wrong else change.text
-        if not change.search:
-            calls.append(("write_file", {"path": change.path, "content": text}))
-            continue
-        search = change.search
-        edits = [{"search": search, "replace": text}]
-        if again:  # either nothing was changed yet, or the wrong text stands there
-            calls.append(("edit_file", {"path": change.path, "edits": [{"search": _spoiled(change), "replace": text}]}))
-        calls.append(("edit_file", {"path": change.path, "edits": edits}))
+    spoiled = [_spoiled(change, at) for at, change in enumerate(task.solution, 1)]
+    if again:  # an edit that was refused left nothing to take back: this is refused then, and nothing changes
+        undone = reversed(list(zip(task.solution, spoiled, strict=True)))
+        calls += [_edit(change.path, text, change.search) for change, text in undone if change.search]
+    for change, text in zip(task.solution, spoiled, strict=True):
+        new = text if wrong else change.text
+        if change.search:
+            calls.append(_edit(change.path, change.search, new))
+        else:
+            calls.append(("write_file", {"path": change.path, "content": new}))
     return (*calls, ("write_file", {"path": task.test_path, "content": task.test}))
 
 
-def _spoiled(change: Change) -> str:
-    """A text that can be found again, and with which no test passes."""
-    eol = "\r\n" if "\r\n" in change.text else "\n"
-    indent = re.match(r"[ \t]*", change.text.lstrip("\r\n"))
-    return f"{indent.group() if indent else ''}raise RuntimeError('wrong at first'){eol}"
+def _edit(path: str, search: str, new: str) -> Call:
+    return ("edit_file", {"path": path, "edits": [{"search": search, "replace": new}]})
+
+
+def _spoiled(change: Change, number: int) -> str:
+    """A text that can be found again, and with which no test passes; it ends a line where the old text does."""
+    old = change.search or change.text
+    eol = "\r\n" if "\r\n" in old else "\n"
+    indent = re.match(r"[ \t]*", old.lstrip("\r\n"))
+    end = eol if not change.search or old.endswith("\n") else ""
+    return f"{indent.group() if indent else ''}raise RuntimeError('wrong at first, change {number}'){end}"
 
 
 def _review(task: Task, *, first: bool, rejects: bool) -> Said:

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from storyloom.domain.edits import apply_edits
 from storyloom.domain.errors import ModelBroken, ModelBusy, ModelTimeout
 from storyloom.domain.model_calls import Message, ModelReply, ModelRequest
 from storyloom.domain.review import Approve, SendBack, verdict
@@ -47,14 +48,33 @@ def test_a_fault_is_made_once_and_mended_in_the_next_turn(fault: str, story: int
     assert names(faulty, story, 2, PASSED) == ["finish"]
 
 
-def test_a_wrong_text_can_be_found_again_by_the_edit_that_mends_it():
-    first = script("buggy").answer(DEVELOP.format(2), 0, "")
-    again = script("buggy").answer(DEVELOP.format(2), 1, FAILED)
-    assert first
-    assert again
-    wrong = next(given["edits"][0]["replace"] for name, given in first.calls if name == "edit_file")
-    searched = [given["edits"][0]["search"] for name, given in again.calls if name == "edit_file"]
-    assert wrong in searched
+@pytest.mark.parametrize("fault", ["buggy", "unchecked", "malformed"])
+@pytest.mark.parametrize(
+    ("given", "changes"),
+    [
+        ("a = 1\nb = 1\n", [("a = 1\n", "a = 2\n"), ("b = 1\n", "b = 2\n")]),
+        ("x = max(a, b) - 1\n", [("max(a, b)", "min(a, b)")]),
+        ("x = 1\ny = 1\n", [("x = 1", "x = -1"), ("y", "-y")]),
+        ("def f(x):\n    return x\n", [("    return x", "    return x\n    # end"), ("# end", "# the end")]),
+        ("import os\nimport re\n", [("import os\n", ""), ("import re\n", "import re\nimport ast\n")]),
+        ("def f():\r\n    return 1\r\n", [("    return 1\r\n", "    return 2\r\n")]),
+    ],
+)
+def test_wrong_edits_are_mended_to_the_same_text_as_right_ones(fault: str, given: str, changes: list[tuple[str, str]]):
+    task = Task("e", "E", "", "assert True\n", tuple(Change("e.py", new, search) for search, new in changes))
+
+    def played(*turns: int, fault: str = "") -> str:
+        text = given
+        for turn in turns:
+            said = Script([task], {"1.1": fault}).answer(DEVELOP.format(1), turn, FAILED)
+            for call in said.calls if said else ():
+                if call[0] == "edit_file":
+                    text = apply_edits(text, [(e["search"], e["replace"]) for e in call[1]["edits"]]).text
+        return text
+
+    right = played(0)
+    assert played(0, 1, fault=fault) == right != given
+    assert fault == "malformed" or played(0, fault=fault) not in (right, given)
 
 
 def test_an_answer_over_budget_bills_what_no_story_may_cost():
