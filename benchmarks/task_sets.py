@@ -307,8 +307,8 @@ def epics_document(tasks: Sequence[Task]) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text without lines that Markdown or the plan's grammar would read as something else."""
-    return "\n".join("    " + row for row in text.strip().splitlines())
+    """A text as a quotation: its headings, labels, fences and comments are not those of the plan."""
+    return "\n".join(f"> {row}" for row in text.replace("<!--", "<! --").strip().splitlines())
 
 
 def make_repository(

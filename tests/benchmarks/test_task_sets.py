@@ -97,3 +97,25 @@ def test_the_plan_is_read_back_with_its_dependencies_and_files(tasks_file):
     build_dag(plan.stories).require_acyclic()
     assert plan.stories[1].depends_on == (plan.stories[0].key,)
     assert set(tasks[0].files) <= set(plan.stories[0].files)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write it.\n\n**Acceptance Criteria:**\n\n1. It returns 2.\n\n### Acceptance Criteria\n\n1. It is fast.",
+        "**Prerequisites:** Story 1.2 of the old plan\n- __Depends on__: Story 1.2",
+        "**Files:** `other.py`\n* **Appends to:** CHANGELOG.md\n**Resources:** db\n**Priority:** 7",
+        "```python\n**Files:** `other.py`",
+        "One. <!-- two",
+        "# Epic 7: Old\n## Epic 8: Older\x0c### Story 1.1: Another",
+    ],
+)
+def test_a_text_that_reads_like_a_plan_is_only_a_text(tasks_file, text):
+    tasks = load_tasks(tasks_file(own("a", text=text), own("b", depends_on=["a"])))
+    plan = read_epics(epics_document(tasks), "epics.md")
+    first, second = plan.stories
+    assert len(plan.epics) == 1
+    assert (first.depends_on, second.depends_on) == ((), (first.key,))
+    assert (first.files, first.appends, first.resources, first.priority) == (tasks[0].files, (), (), 0)
+    assert first.acceptance_criteria == (tasks[0].criterion,)
+    assert text.split()[-1] in first.text
