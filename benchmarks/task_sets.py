@@ -22,17 +22,20 @@ from typing import Any
 PER_EPIC = 100
 STUB = "    raise NotImplementedError\n"
 RUNNER = '''\
-"""Run the tests below tests/: plain assertions, functions called test_*, and unittest's test cases.
+"""Run the tests below tests/: plain assertions, functions test_*, classes Test*, and unittest's test cases.
 
     python check.py            all of them
     python check.py PATH...    those that are among these paths, or import one of them, over however many modules
 """
 
 import ast
+import asyncio
+import inspect
 import io
 import pathlib
 import sys
 import traceback
+import types
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -40,20 +43,80 @@ sys.path.insert(0, str(HERE))
 
 
 def run(path):
-    """How many tests of a file passed, and the texts of those that failed."""
-    space = {"__name__": path.stem, "__file__": str(path)}
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), space)
-    passed, failed = 1, []
-    for name, value in list(space.items()):
-        if isinstance(value, type) and issubclass(value, unittest.TestCase):
-            suite = unittest.defaultTestLoader.loadTestsFromTestCase(value)
-            result = unittest.TextTestRunner(stream=io.StringIO()).run(suite)
-            passed += result.testsRun
-            failed += [text for _, text in result.failures + result.errors]
-        elif name.startswith("test") and callable(value) and not value.__code__.co_argcount:
-            value()
-            passed += 1
-    return passed - len(failed), failed
+    """How many tests of a file passed, and the texts of those that failed; the file itself counts as one."""
+    source = path.read_text(encoding="utf-8")
+    module = execute(source, path, f"tests.{path.stem}")
+    tests = [*functions(module), *methods(module)]
+    cases = unittest.defaultTestLoader.loadTestsFromModule(module)
+    if "__main__" in source and not tests and not cases.countTestCases():
+        execute(source, path, "__main__")
+    failed = [text for text in map(call, tests) if text]
+    good, bad = run_cases(cases)
+    return 1 + len(tests) - len(failed) + good, failed + bad
+
+
+def execute(source, path, name):
+    """The file as a module of this name; as __main__ it may end itself with success."""
+    module = types.ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules.setdefault(name, module)
+    try:
+        exec(compile(source, str(path), "exec"), vars(module))
+    except SystemExit as end:
+        if end.code or name != "__main__":
+            raise
+    return module
+
+
+def functions(module):
+    """The functions test_* of a file, whatever their decorators made of them."""
+    for name, value in list(vars(module).items()):
+        if name.startswith("test_") and callable(value) and not isinstance(value, type) and is_own(module, name):
+            yield value
+
+
+def methods(module):
+    """The methods test_* of the classes Test* that are no cases of unittest, each on an instance of its own."""
+    for name, value in list(vars(module).items()):
+        if not name.startswith("Test") or not isinstance(value, type) or not is_own(module, name):
+            continue
+        if not issubclass(value, unittest.TestCase):
+            for each in dir(value):
+                if each.startswith("test_") and callable(getattr(value, each)):
+                    yield lambda value=value, each=each: getattr(value(), each)()
+
+
+def is_own(module, name):
+    """Whether a name of a module is not only imported: the same object under the same name in another module."""
+    value = getattr(module, name)
+    home = sys.modules.get(getattr(value, "__module__", None))
+    return home is module or getattr(home, name, None) is not value
+
+
+def call(test):
+    """The text of a test's failure, "" if it passed; an argument that nobody gives is a failure."""
+    try:
+        result = test()
+        if inspect.isawaitable(result):
+            asyncio.run(waited(result))
+        elif inspect.isgenerator(result) or inspect.isasyncgen(result):
+            raise TypeError("a test that yields is not run")
+    except BaseException:
+        return traceback.format_exc(limit=-2)
+    return ""
+
+
+async def waited(result):
+    return await result
+
+
+def run_cases(cases):
+    """How many of unittest's cases passed, and the texts of failures; a case may fail in several of its parts."""
+    result = unittest.TextTestRunner(stream=io.StringIO()).run(cases)
+    failed = [*result.failures, *result.errors]
+    failed += [(case, f"unexpected success: {case.id()}\\n") for case in result.unexpectedSuccesses]
+    whole = {getattr(case, "test_case", case).id() for case, _ in failed if isinstance(case, unittest.TestCase)}
+    return result.testsRun - len(whole), [text for _, text in failed]
 
 
 def imports(path):

@@ -1,11 +1,13 @@
 import gzip
 import json
+import subprocess
+import sys
 
 import pytest
 from storyloom.domain.epics import read_epics
 from storyloom.domain.schedule import build_dag
 
-from benchmarks.task_sets import BadTasks, epics_document, load_tasks, story_ids
+from benchmarks.task_sets import RUNNER, BadTasks, epics_document, load_tasks, story_ids, write_texts
 
 
 def own(task_id, **more):
@@ -119,3 +121,131 @@ def test_a_text_that_reads_like_a_plan_is_only_a_text(tasks_file, text):
     assert (first.files, first.appends, first.resources, first.priority) == (tasks[0].files, (), (), 0)
     assert first.acceptance_criteria == (tasks[0].criterion,)
     assert text.split()[-1] in first.text
+
+
+@pytest.fixture
+def check(tmp_path):
+    """The last line that check.py prints, and all that it prints."""
+
+    def run(test, *changed, **files):
+        texts = {f"{name}.py": text for name, text in files.items()}
+        write_texts(tmp_path, {"check.py": RUNNER, "tests/test_a.py": test, **texts})
+        command = [sys.executable, "check.py", *changed]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == (", 0 failed" not in done.stdout), done.stderr
+        return done.stdout.splitlines()[-1], done.stdout
+
+    return run
+
+
+HELPER = """
+import functools
+
+class tester:
+    pass
+
+class Called:
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self):
+        return self.function()
+
+def tests_total():
+    raise RuntimeError("called")
+
+def test_connection():
+    raise RuntimeError("called")
+
+class TestBase:
+    def test_it(self):
+        raise RuntimeError("called")
+"""
+DATACLASS = """
+from __future__ import annotations
+from dataclasses import dataclass
+import pickle
+
+@dataclass
+class P:
+    x: int
+
+def test_it():
+    assert pickle.loads(pickle.dumps(P(1))) == P(1)
+"""
+SET_UP = """
+import unittest
+
+def setUpModule():
+    global X
+    X = 1
+
+class A(unittest.TestCase):
+    def test_x(self):
+        self.assertEqual(X, 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("assert True", "1 passed"),
+        (DATACLASS, "2 passed"),
+        (SET_UP, "2 passed"),
+        ("from m import *\nfrom m import tester, tests_total, test_connection", "1 passed"),
+        ("from m import Called\n@Called\ndef test_f(): assert True", "2 passed"),
+        ("from m import Called\nclass TestA:\n    x = Called(int)\n    def test_f(self): self.x()", "2 passed"),
+        ("def test_f(x=1): assert x == 1", "2 passed"),
+        ("async def test_f(): assert True", "2 passed"),
+        ("import test_a\ndef test_f(): assert test_a.x == 1", "2 passed"),
+    ],
+)
+def test_the_runner_passes_what_is_right(check, test, said):
+    assert check(test, m=HELPER, test_a="x = 1\n") == (f"{said}, 0 failed", f"{said}, 0 failed\n")
+
+
+SUBTESTS = """
+import unittest
+
+class A(unittest.TestCase):
+    def test_x(self):
+        for i in range(5):
+            with self.subTest(i=i):
+                self.fail()
+
+    def test_y(self):
+        pass
+"""
+UNEXPECTED = """
+import unittest
+
+class A(unittest.TestCase):
+    @unittest.expectedFailure
+    def test_x(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("assert False", "0 passed, 1 failed"),
+        ("async def test_f(): assert False", "1 passed, 1 failed"),
+        ("def test_f(x=1): assert False\ndef test_g(): assert True", "2 passed, 1 failed"),
+        ("def test_f(tmp_path): pass", "1 passed, 1 failed"),
+        ("def test_f():\n    yield", "1 passed, 1 failed"),
+        ("class TestA:\n    def test_f(self): assert False\n    def test_g(self): pass", "2 passed, 1 failed"),
+        ("from m import Called\n@Called\ndef test_f(): assert False", "1 passed, 1 failed"),
+        (UNEXPECTED, "1 passed, 1 failed"),
+        (SUBTESTS, "2 passed, 5 failed"),
+        (SET_UP.replace("X = 1", "X = 1 / 0"), "1 passed, 1 failed"),
+        ("def main():\n    assert False\nif __name__ == '__main__':\n    main()", "0 passed, 1 failed"),
+        ("import sys\nsys.exit(0)", "0 passed, 1 failed"),
+    ],
+)
+def test_the_runner_passes_nothing_that_it_did_not_run(check, test, said):
+    assert check(test, m=HELPER)[0] == said
+
+
+def test_a_file_that_only_works_as_a_script_is_run_as_one(check):
+    assert check("import sys\nif __name__ == '__main__':\n    sys.exit(0)")[0] == "1 passed, 0 failed"
