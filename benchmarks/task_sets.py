@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+
+from .task_rows import AnyRow, HumanEvalRow, MbppRow, read_row
 
 PER_EPIC = 100
 STUB = "    raise NotImplementedError\n"
@@ -235,13 +236,9 @@ def load_tasks(path: Path, limit: int | None = None) -> list[Task]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise TypeError("not a JSON object; a set holds one object to a line")
-            task = _task(row)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            said = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
-            raise BadTasks(f"{path}:{number}: {said}. The fields are listed in docs/benchmarks.md.") from None
+            task = _task(read_row(line))
+        except ValueError as error:
+            raise BadTasks(f"{path}:{number}: {error}. The fields are listed in docs/benchmarks.md.") from None
         if task.id in tasks:
             raise BadTasks(f"{path}:{number}: the id {task.id!r} stands in line {lines[task.id]} already.")
         if (other := names.setdefault(task.test_path, task.id)) != task.id:
@@ -285,56 +282,56 @@ def _first(tasks: Mapping[str, Task], limit: int) -> list[Task]:
     return [task for name, task in tasks.items() if name in chosen]
 
 
-def _task(row: dict[str, Any]) -> Task:
-    if "canonical_solution" in row:
+def _task(row: AnyRow) -> Task:
+    if isinstance(row, HumanEvalRow):
         return _humaneval(row)
-    if "test_list" in row:
+    if isinstance(row, MbppRow):
         return _mbpp(row)
-    solution = [Change(path, text) for path, text in row.get("solution", {}).items()]
-    solution += [Change(edit["path"], edit["replace"], edit["search"]) for edit in row.get("edits", ())]
+    solution = [Change(path, text) for path, text in row.solution.items()]
+    solution += [Change(edit.path, edit.replace, edit.search) for edit in row.edits]
     if not solution:
         raise ValueError("neither `solution` nor `edits` holds anything")
     return Task(
-        id=str(row["id"]),
-        title=str(row.get("title") or row["id"]),
-        text=str(row.get("text", "")),
-        test=str(row["test"]),
+        id=row.id,
+        title=row.title or row.id,
+        text=row.text,
+        test=row.test,
         solution=tuple(solution),
-        given=dict(row.get("given", {})),
-        depends_on=tuple(map(str, row.get("depends_on", ()))),
-        together=bool(row.get("together")),
+        given=row.given,
+        depends_on=tuple(row.depends_on),
+        together=row.together,
     )
 
 
-def _humaneval(row: dict[str, Any]) -> Task:
-    task_id, entry = str(row["task_id"]), row["entry_point"]
-    name = re.sub(r"\W+", "_", f"task_{task_id}" if task_id[:1].isdigit() else task_id).lower()
+def _humaneval(row: HumanEvalRow) -> Task:
+    entry = row.entry_point
+    name = re.sub(r"\W+", "_", f"task_{row.task_id}" if row.task_id[:1].isdigit() else row.task_id).lower()
     path = f"solutions/{name}.py"
     return Task(
-        id=task_id,
-        title=f"{entry} of {task_id}",
+        id=row.task_id,
+        title=f"{entry} of {row.task_id}",
         text=f"Write the body of {entry}: its signature and docstring are there.",
-        test=f"from solutions.{name} import *\nfrom solutions.{name} import {entry}\n{row['test']}\ncheck({entry})\n",
-        solution=(Change(path, row["canonical_solution"].rstrip("\n") + "\n", STUB),),
-        given={path: row["prompt"].rstrip("\n") + "\n" + STUB},
+        test=f"from solutions.{name} import *\nfrom solutions.{name} import {entry}\n{row.test}\ncheck({entry})\n",
+        solution=(Change(path, row.canonical_solution.rstrip("\n") + "\n", STUB),),
+        given={path: row.prompt.rstrip("\n") + "\n" + STUB},
     )
 
 
-def _mbpp(row: dict[str, Any]) -> Task:
-    name, eol = re.sub(r"\W+", "_", f"task_{row['task_id']}").lower(), "\r\n" if "\r" in row["code"] else "\n"
-    said = str(row.get("text") or row.get("prompt"))
-    hidden = re.findall(r"(?m)^def (_\w+)", row["code"])  # a star does not bring these
-    names = ", ".join(["*"] if not hidden else re.findall(r"(?m)^(?:def|class) (\w+)", row["code"]))
-    imports = [*row.get("test_imports", ()), row.get("test_setup_code", "").replace("\r\n", "\n")]
-    tests = [*row["test_list"], *row.get("challenge_test_list", ())]
+def _mbpp(row: MbppRow) -> Task:
+    name, eol = re.sub(r"\W+", "_", f"task_{row.task_id}").lower(), "\r\n" if "\r" in row.code else "\n"
+    said = row.text or row.prompt
+    hidden = re.findall(r"(?m)^def (_\w+)", row.code)  # a star does not bring these
+    names = ", ".join(["*"] if not hidden else re.findall(r"(?m)^(?:def|class) (\w+)", row.code))
+    imports = [*row.test_imports, row.test_setup_code.replace("\r\n", "\n")]
+    tests = [*row.test_list, *row.challenge_test_list]
     return Task(
-        id=str(row["task_id"]),
+        id=row.task_id,
         title=re.sub(r"^Write an? (?:python )?function to ", "", said)[:70],
         text=said,
         test="\n".join(
             [f"from solutions.{name} import {names}", *imports, *(t.replace("\r\n", "\n") for t in tests), ""]
         ),
-        solution=(Change(f"solutions/{name}.py", row["code"].rstrip("\r\n ") + eol),),
+        solution=(Change(f"solutions/{name}.py", row.code.rstrip("\r\n ") + eol),),
     )
 
 

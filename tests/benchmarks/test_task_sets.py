@@ -54,7 +54,21 @@ def test_the_three_layouts_are_told_apart_by_their_fields(tasks_file):
         ((own("a"), "[1]"), ":2: not a JSON object"),
         (({"id": "a", "solution": {"a.py": ""}},), ":1: the field 'test' is missing"),
         (({"id": "a", "test": ""},), ":1: neither `solution` nor `edits`"),
-        ((own("a") | {"solution": ["a.py"]},), ":1: "),
+        ((own("a") | {"solution": ["a.py"]},), ":1: the field 'solution': "),
+        ((own("a", test=["assert True"]),), ":1: the field 'test': "),
+        ((own("a"), own("b", test=None)), ":2: the field 'test' is missing"),
+        ((own("a", text=["x"]),), ":1: the field 'text': "),
+        ((own("a", solution={"a.py": None}),), ":1: the field 'solution.a.py': "),
+        ((own("a", given={"b.py": ["x"]}),), ":1: the field 'given.b.py': "),
+        ((own("a", edits=[{"path": "a.py", "search": "x", "replace": None}]),), ":1: the field 'edits.0.replace': "),
+        ((own("a", edits=[{"path": "a.py", "replace": "x"}]),), ":1: the field 'edits.0.search' is missing"),
+        ((own("a"), own("b"), own("c", depends_on="ab")), ":3: the field 'depends_on': "),
+        ((own("a", together="false"),), ":1: the field 'together': "),
+        ((own("a", text="\ud800"),), ":1: a text holds half of a surrogate pair"),
+        ((own("a", id=True),), ":1: the field 'id': "),
+        (('{"id": ' + "[" * 100_000,), ":1: it is nested too deeply"),
+        (({"task_id": "H/0", "canonical_solution": "", "prompt": ""},), ":1: the field 'test' is missing"),
+        (({"task_id": 1, "code": "", "text": "", "test_list": "assert 1"},), ":1: the field 'test_list': "),
         ((own("a"), own("b"), own("a")), ":3: the id 'a' stands in line 1 already"),
         ((own("x/1"), own("x 1")), ":2: 'x 1' and 'x/1' (line 1) would share tests/test_x_1.py"),
         ((own("a"), own("b", depends_on=["c"])), ":2: depends_on names c: no task"),
@@ -68,6 +82,11 @@ def test_what_cannot_be_read_is_refused_with_its_line(tasks_file, rows, said):
         load_tasks(path)
     assert str(path) in str(refused.value)
     assert said in str(refused.value)
+
+
+def test_null_is_a_field_that_is_left_out(tasks_file):
+    rows = own("a"), own("a") | dict.fromkeys(["title", "text", "given", "edits", "depends_on", "together"])
+    assert load_tasks(tasks_file(rows[0])) == load_tasks(tasks_file(rows[1]))
 
 
 def test_packed_files_are_known_by_their_content_and_broken_ones_refused(tmp_path):
