@@ -18,9 +18,14 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from storyloom.domain.errors import UnsafePath
+from storyloom.domain.safe_paths import check_path
+from storyloom.domain.story_text import read_files
+
 from .task_rows import AnyRow, HumanEvalRow, MbppRow, read_row
 
 PER_EPIC = 100
+OWN_FILES = frozenset({"check.py", "docs/epics.md", ".bmad/project-config.yaml"})
 STUB = "    raise NotImplementedError\n"
 RUNNER = '''\
 """Run the tests below tests/: plain assertions, functions test_*, classes Test*, and unittest's test cases.
@@ -226,8 +231,8 @@ def load_tasks(path: Path, limit: int | None = None) -> list[Task]:
     """The tasks of a file; with `limit`, the first so many and those that they need.
 
     Raises:
-        BadTasks: the file cannot be read or holds no task, a line is no JSON object or lacks what its layout needs, an
-            id stands twice, or `depends_on` names no task or goes round in a circle.
+        BadTasks: the file cannot be read or holds no task, a line is no JSON object or lacks what its layout needs, a
+            path leaves the repository, an id stands twice, or `depends_on` names no task or goes round in a circle.
     """
     tasks: dict[str, Task] = {}
     lines: dict[str, int] = {}
@@ -237,6 +242,7 @@ def load_tasks(path: Path, limit: int | None = None) -> list[Task]:
             continue
         try:
             task = _task(read_row(line))
+            _check_paths(task)
         except ValueError as error:
             raise BadTasks(f"{path}:{number}: {error}. The fields are listed in docs/benchmarks.md.") from None
         if task.id in tasks:
@@ -303,6 +309,19 @@ def _task(row: AnyRow) -> Task:
     )
 
 
+def _check_paths(task: Task) -> None:
+    """Raise a ValueError for a path that leaves the repository, that no developer may write, or that is taken."""
+    try:
+        for path in task.given:
+            check_path(path, writing=False)
+        for path in task.files:
+            check_path(path)
+    except UnsafePath as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    if taken := OWN_FILES.intersection([*task.given, *task.files]):
+        raise ValueError(f"{min(taken)} is the benchmark's own; let the task use another path")
+
+
 def _humaneval(row: HumanEvalRow) -> Task:
     entry = row.entry_point
     name = re.sub(r"\W+", "_", f"task_{row.task_id}" if row.task_id[:1].isdigit() else row.task_id).lower()
@@ -348,12 +367,12 @@ def epics_document(tasks: Sequence[Task]) -> str:
         if at % PER_EPIC == 0:
             rows += [f"## Epic {at // PER_EPIC + 1}: Tasks from {at + 1}", ""]
         needs = ", ".join(f"Story {ids[name]}" for name in task.depends_on)
-        claims = "" if task.together else "**Files:** " + ", ".join(f"`{path}`" for path in task.files)
+        claims, text = _claims(task), _plain(task.text)
         title = re.sub(r"[^\w .,()/-]+", " ", task.title).strip() or task.name
         rows += [
             f"### Story {ids[task.id]}: {title}",
             "",
-            _plain(task.text) or title,
+            (text if claims else text.replace("`", "'")) or title,  # a path in backticks would be a claim
             "",
             "**Acceptance Criteria:**",
             "",
@@ -364,6 +383,12 @@ def epics_document(tasks: Sequence[Task]) -> str:
             *([claims, ""] if claims else []),
         ]
     return "\n".join(rows)
+
+
+def _claims(task: Task) -> str:
+    """The plan's line of files; none where it would not name them all, since a part of them counts as all."""
+    named = ", ".join(f"`{path}`" for path in task.files)
+    return "" if task.together or read_files([named]).files != task.files else f"**Files:** {named}"
 
 
 def _plain(text: str) -> str:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from storyloom.domain.epics import read_epics
+from storyloom.domain.footprints import predict
 from storyloom.domain.schedule import build_dag
 
 from benchmarks.task_sets import RUNNER, BadTasks, epics_document, load_tasks, story_ids, write_texts
@@ -67,6 +68,11 @@ def test_the_three_layouts_are_told_apart_by_their_fields(tasks_file):
         ((own("a", text="\ud800"),), ":1: a text holds half of a surrogate pair"),
         ((own("a", id=True),), ":1: the field 'id': "),
         (('{"id": ' + "[" * 100_000,), ":1: it is nested too deeply"),
+        ((own("a", given={"../b.txt": "x"}),), ":1: '../b.txt': it has an empty or a dot segment"),
+        ((own("a"), own("b", solution={"/b.py": "x"})), ":2: '/b.py': it is not relative"),
+        ((own("a", edits=[{"path": ".git/config", "search": "x", "replace": "y"}]),), ":1: '.git/config': it is git's"),
+        ((own("a", solution={"check.py": "x"}),), ":1: check.py is the benchmark's own"),
+        ((own("a", given={".bmad/project-config.yaml": "{}"}),), ":1: .bmad/project-config.yaml is the benchmark's"),
         (({"task_id": "H/0", "canonical_solution": "", "prompt": ""},), ":1: the field 'test' is missing"),
         (({"task_id": 1, "code": "", "text": "", "test_list": "assert 1"},), ":1: the field 'test_list': "),
         ((own("a"), own("b"), own("a")), ":3: the id 'a' stands in line 1 already"),
@@ -268,3 +274,11 @@ def test_the_runner_passes_nothing_that_it_did_not_run(check, test, said):
 
 def test_a_file_that_only_works_as_a_script_is_run_as_one(check):
     assert check("import sys\nif __name__ == '__main__':\n    sys.exit(0)")[0] == "1 passed, 0 failed"
+
+
+@pytest.mark.parametrize("path", ["a b/x.py", "c,d.py", "Makefile", "x`y.py"])
+def test_a_story_whose_files_the_plan_cannot_all_name_names_none(tasks_file, path):
+    (task,) = load_tasks(tasks_file(own("a", solution={"a.py": "x", path: "y"}, text="Change `a.py` only.")))
+    (story,) = read_epics(epics_document([task]), "epics.md").stories
+    assert (predict(story).known, predict(story).exclusive) == (False, ())
+    assert "Change 'a.py' only." in story.text
