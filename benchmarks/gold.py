@@ -159,19 +159,16 @@ def check_tree(folder: Path, repository: Path, tasks: Sequence[Task]) -> list[st
     git(repository, "worktree", "add", "-q", "--detach", str(tree), "storyloom/main")
     problems = []
     tests = {task.test_path: task.test for task in tasks}
-    wrong = [path for path, text in tests.items() if not (tree / path).is_file() or (tree / path).read_text() != text]
-    problems += [f"{path} is missing or changed" for path in wrong]
+    problems += [f"{path} is missing or changed" for path, text in tests.items() if not _holds(tree / path, text)]
     if not any(task.together for task in tasks):
         texts: dict[str, str] = {}
         for task in tasks:
             texts.update(task.given)
         expected = solved(tasks, texts)
         problems += (
-            [
-                f"{path} differs from the reference"
-                for path, text in expected.items()
-                if not (tree / path).is_file() or (tree / path).read_bytes() != text.encode()
-            ][:10]
+            [f"{path} differs from the reference" for path, text in expected.items() if not _holds(tree / path, text)][
+                :10
+            ]
             if not _shared(tasks)
             else []
         )
@@ -187,6 +184,11 @@ def check_tree(folder: Path, repository: Path, tasks: Sequence[Task]) -> list[st
     merges = Counter(git(repository, "log", "--merges", "--format=%s", "storyloom/main").splitlines())
     problems += [f"merged {count} times: {subject}" for subject, count in merges.items() if count > 1]
     return problems
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Whether a file is there and holds this text, line ends as they are."""
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _shared(tasks: Sequence[Task]) -> bool:

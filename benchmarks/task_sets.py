@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from storyloom.domain.edits import apply_edits
 from storyloom.domain.errors import UnsafePath
 from storyloom.domain.safe_paths import check_path
 from storyloom.domain.story_text import read_files
@@ -457,12 +458,27 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def solved(tasks: Iterable[Task], texts: dict[str, str]) -> dict[str, str]:
-    """The texts after all reference solutions, in order; the expected end of the main line."""
-    texts = dict(texts)
-    for task in tasks:
-        for change in task.solution:
-            before = texts.get(change.path, "")
-            texts[change.path] = before.replace(change.search, change.text, 1) if change.search else change.text
-        texts[task.test_path] = task.test
-    return texts
+def solved(tasks: Iterable[Task], texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts after all reference solutions, each after those that it needs; the expected end of the main line."""
+    made = dict(texts)
+    by_id = {task.id: task for task in tasks}
+    for name in TopologicalSorter({task.id: task.depends_on for task in by_id.values()}).static_order():
+        if name in by_id:
+            apply_solution(by_id[name], made)
+            made[by_id[name].test_path] = by_id[name].test
+    return made
+
+
+def apply_solution(task: Task, texts: dict[str, str]) -> list[str]:
+    """Make a task's changes in these texts, edits by the product's own rules; what was refused, and why."""
+    refused = []
+    for change in task.solution:
+        if not change.search:
+            texts[change.path] = change.text
+        elif change.path not in texts:
+            refused.append(f"{change.path} is not there. Give it, or depend on the task that writes it.")
+        else:
+            result = apply_edits(texts[change.path], [(change.search, change.text)])
+            texts[change.path] = result.text
+            refused += [f"{change.path}: {said}" for said in result.refusals]
+    return refused
