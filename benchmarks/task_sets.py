@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -26,6 +26,7 @@ from storyloom.domain.story_text import read_files
 from .task_rows import AnyRow, HumanEvalRow, MbppRow, read_row
 
 PER_EPIC = 100
+LONGEST_ID = 100
 OWN_FILES = frozenset({"check.py", "docs/epics.md", ".bmad/project-config.yaml"})
 STUB = "    raise NotImplementedError\n"
 RUNNER = '''\
@@ -233,7 +234,8 @@ def load_tasks(path: Path, limit: int | None = None) -> list[Task]:
 
     Raises:
         BadTasks: the file cannot be read or holds no task, a line is no JSON object or lacks what its layout needs, a
-            path leaves the repository, an id stands twice, or `depends_on` names no task or goes round in a circle.
+            path leaves the repository, an id stands twice, `depends_on` names no task or goes round in a circle, two
+            tasks begin with different texts, or an edit would be refused.
     """
     tasks: dict[str, Task] = {}
     lines: dict[str, int] = {}
@@ -256,15 +258,73 @@ def load_tasks(path: Path, limit: int | None = None) -> list[Task]:
         tasks[task.id], lines[task.id] = task, number
     if not tasks:
         raise BadTasks(f"{path}: the file holds no task. One JSON object to a line is read; see docs/benchmarks.md.")
+    for problems in (_unknown, _circle, _clashes, _refusals):
+        for name, said in problems(tasks):
+            raise BadTasks(f"{path}:{lines[name]}: {said}")
+    return list(tasks.values()) if limit is None else _first(tasks, limit)
+
+
+Problems = Iterator[tuple[str, str]]
+"""The id of a task, and what is wrong with it."""
+
+
+def _unknown(tasks: Mapping[str, Task]) -> Problems:
     for task in tasks.values():
         if lost := sorted(set(task.depends_on) - tasks.keys()):
-            raise BadTasks(f"{path}:{lines[task.id]}: depends_on names {', '.join(lost)}: no task of this file.")
+            yield task.id, f"depends_on names {', '.join(lost)}: no task of this file."
+
+
+def _circle(tasks: Mapping[str, Task]) -> Problems:
     try:
-        tuple(TopologicalSorter({task.id: task.depends_on for task in tasks.values()}).static_order())
+        _in_order(tasks.values())
     except CycleError as error:
         circle: list[str] = error.args[1]
-        raise BadTasks(f"{path}:{lines[circle[0]]}: depends_on goes in a circle: {' -> '.join(circle)}.") from None
-    return list(tasks.values()) if limit is None else _first(tasks, limit)
+        yield circle[0], f"depends_on goes in a circle: {' -> '.join(circle)}."
+
+
+def _clashes(tasks: Mapping[str, Task]) -> Problems:
+    """Files that begin with two texts, and tests that are more than one task's."""
+    tests = {task.test_path: name for name, task in tasks.items()}
+    given: dict[str, tuple[str, str]] = {}
+    for name, task in tasks.items():
+        for path, text in task.given.items():
+            first, before = given.setdefault(path, (name, text))
+            if text != before:
+                yield name, f"`given` has another text for {path} than {first!r} has. Give it once, or the same."
+        for path in (*task.given, *(change.path for change in task.solution)):
+            if path in tests:
+                yield name, f"{path} is where the test of {tests[path]!r} goes. Name the file otherwise."
+
+
+def _refusals(tasks: Mapping[str, Task]) -> Problems:
+    """Edits that the product refuses in what the files hold once all that a task needs is merged."""
+    given = {path: text for task in tasks.values() for path, text in task.given.items()}
+    needs: dict[str, set[str]] = {}
+    made: dict[str, dict[str, str]] = {}
+    for name in _in_order(tasks.values()):
+        task = tasks[name]
+        needs[name] = set(task.depends_on).union(*(needs[need] for need in task.depends_on))
+        if len(set(task.depends_on)) == 1:
+            before = made[task.depends_on[0]]
+        else:
+            before = _made([tasks[need] for need in needs if need in needs[name]], given)
+        texts = {**given, **before}
+        for said in apply_solution(task, texts):
+            yield name, said
+        made[name] = {path: texts[path] for path in {*before, *(change.path for change in task.solution)}}
+
+
+def _made(tasks: Sequence[Task], given: Mapping[str, str]) -> dict[str, str]:
+    """What these tasks leave in the files that they change."""
+    texts = dict(given) if tasks else {}
+    for task in tasks:
+        apply_solution(task, texts)
+    return {change.path: texts[change.path] for task in tasks for change in task.solution}
+
+
+def _in_order(tasks: Iterable[Task]) -> tuple[str, ...]:
+    """The ids of tasks and of what they need, each after those that it needs."""
+    return tuple(TopologicalSorter({task.id: task.depends_on for task in tasks}).static_order())
 
 
 def _text(path: Path) -> str:
@@ -312,6 +372,8 @@ def _task(row: AnyRow) -> Task:
 
 def _check_paths(task: Task) -> None:
     """Raise a ValueError for a path that leaves the repository, that no developer may write, or that is taken."""
+    if len(task.id) > LONGEST_ID or not task.name:
+        raise ValueError(f"an id has a letter or a digit, and at most {LONGEST_ID} signs")
     try:
         for path in task.given:
             check_path(path, writing=False)
@@ -462,7 +524,7 @@ def solved(tasks: Iterable[Task], texts: Mapping[str, str]) -> dict[str, str]:
     """The texts after all reference solutions, each after those that it needs; the expected end of the main line."""
     made = dict(texts)
     by_id = {task.id: task for task in tasks}
-    for name in TopologicalSorter({task.id: task.depends_on for task in by_id.values()}).static_order():
+    for name in _in_order(by_id.values()):
         if name in by_id:
             apply_solution(by_id[name], made)
             made[by_id[name].test_path] = by_id[name].test

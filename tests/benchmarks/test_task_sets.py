@@ -8,11 +8,17 @@ from storyloom.domain.epics import read_epics
 from storyloom.domain.footprints import predict
 from storyloom.domain.schedule import build_dag
 
-from benchmarks.task_sets import RUNNER, BadTasks, epics_document, load_tasks, story_ids, write_texts
+from benchmarks.task_sets import RUNNER, BadTasks, epics_document, load_tasks, solved, story_ids, write_texts
 
 
 def own(task_id, **more):
     return {"id": task_id, "test": "assert True", "solution": {f"{task_id}.py": "x = 1\n"}, **more}
+
+
+def edits(task_id, given, *pairs, **more):
+    rows = [{"path": "e.py", "search": search, "replace": new} for search, new in pairs]
+    start = {} if given is None else {"given": {"e.py": given}}
+    return {"id": task_id, "test": "import e\n", "edits": rows, **start, **more}
 
 
 @pytest.fixture
@@ -73,6 +79,19 @@ def test_the_three_layouts_are_told_apart_by_their_fields(tasks_file):
         ((own("a", edits=[{"path": ".git/config", "search": "x", "replace": "y"}]),), ":1: '.git/config': it is git's"),
         ((own("a", solution={"check.py": "x"}),), ":1: check.py is the benchmark's own"),
         ((own("a", given={".bmad/project-config.yaml": "{}"}),), ":1: .bmad/project-config.yaml is the benchmark's"),
+        ((own("a", id=""),), ":1: an id has a letter"),
+        ((own("a", id="***"),), ":1: an id has a letter"),
+        ((own("a", id="a" * 101),), ":1: an id has a letter or a digit, and at most 100 signs"),
+        ((own("語" * 90, solution={"a.py": "x"}),), "a segment is longer than 255 bytes"),
+        ((own("a", given={"w.py": "1"}), own("b", given={"w.py": "2"})), ":2: `given` has another text for w.py"),
+        ((own("a"), own("b", solution={"tests/test_a.py": "x"})), ":2: tests/test_a.py is where the test of 'a' goes"),
+        ((edits("a", "x = 1\nx = 1\n", ("x = 1", "x = 2")),), ":1: e.py: The search text stands at 2 places"),
+        ((own("b"), edits("a", "x = 1\n", ("y = 1", "y = 2"))), ":2: e.py: The search text is not in the file"),
+        ((edits("a", None, ("y = 1", "y = 2")),), ":1: e.py is not there"),
+        (
+            (edits("a", "x = 1\n", ("x = 1", "x = 2")), edits("b", None, ("x = 2", "x = 3"))),
+            ":2: e.py: The search text is not in the file",
+        ),
         (({"task_id": "H/0", "canonical_solution": "", "prompt": ""},), ":1: the field 'test' is missing"),
         (({"task_id": 1, "code": "", "text": "", "test_list": "assert 1"},), ":1: the field 'test_list': "),
         ((own("a"), own("b"), own("a")), ":3: the id 'a' stands in line 1 already"),
@@ -93,6 +112,18 @@ def test_what_cannot_be_read_is_refused_with_its_line(tasks_file, rows, said):
 def test_null_is_a_field_that_is_left_out(tasks_file):
     rows = own("a"), own("a") | dict.fromkeys(["title", "text", "given", "edits", "depends_on", "together"])
     assert load_tasks(tasks_file(rows[0])) == load_tasks(tasks_file(rows[1]))
+
+
+def test_edits_are_tried_on_what_the_tasks_that_are_needed_leave(tasks_file):
+    rows = [
+        edits("d", None, ("b = 2\n", "b = 3\n"), ("a = 2\n", "a = 3\n"), depends_on=["b", "c"]),
+        edits("b", "a = 1\nb = 1\n", ("a = 1\n", "a = 2\n")),
+        edits("c", "a = 1\nb = 1\n", ("b = 1\n", "b = 2\n")),
+        edits("e", None, ("a = 3\nb = 3\n", "c = 4\n"), depends_on=["d"]),
+    ]
+    tasks = load_tasks(tasks_file(*rows))
+    assert [task.id for task in tasks] == ["d", "b", "c", "e"]
+    assert solved(tasks, tasks[1].given)["e.py"] == "c = 4\n"
 
 
 def test_packed_files_are_known_by_their_content_and_broken_ones_refused(tmp_path):
