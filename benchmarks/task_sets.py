@@ -138,7 +138,9 @@ def imports(path):
             stem = ".".join([*package, *filter(None, [node.module])])
             names |= {stem, *(f"{stem}.{alias.name}" for alias in node.names)}
     for name in names:
-        yield from (HERE / f"{name.replace('.', '/')}{end}" for end in (".py", "/__init__.py"))
+        parts = name.split(".")
+        for count in range(1, len(parts) + 1):  # a package is begun before what is in it
+            yield from (HERE / f"{'/'.join(parts[:count])}{end}" for end in (".py", "/__init__.py"))
 
 
 def affected(tests, changed):

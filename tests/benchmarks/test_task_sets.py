@@ -313,3 +313,11 @@ def test_a_story_whose_files_the_plan_cannot_all_name_names_none(tasks_file, pat
     (story,) = read_epics(epics_document([task]), "epics.md").stories
     assert (predict(story).known, predict(story).exclusive) == (False, ())
     assert "Change 'a.py' only." in story.text
+
+
+@pytest.mark.parametrize("test", ["from pkg.sub.mod import f", "import pkg.sub.mod", "import user"])
+@pytest.mark.parametrize("changed", ["pkg/__init__.py", "pkg/sub/__init__.py", "pkg/sub/mod.py"])
+def test_a_change_of_a_package_affects_what_imports_from_it(check, test, changed):
+    files = {"pkg/__init__": "", "pkg/sub/__init__": "", "pkg/sub/mod": "f = 1", "user": "import pkg.sub.mod"}
+    assert check(test, changed, **files, other="")[0] == "1 passed, 0 failed"
+    assert check(test, "other.py", **files)[0] == "0 passed, 0 failed"
