@@ -321,3 +321,9 @@ def test_a_change_of_a_package_affects_what_imports_from_it(check, test, changed
     files = {"pkg/__init__": "", "pkg/sub/__init__": "", "pkg/sub/mod": "f = 1", "user": "import pkg.sub.mod"}
     assert check(test, changed, **files, other="")[0] == "1 passed, 0 failed"
     assert check(test, "other.py", **files)[0] == "0 passed, 0 failed"
+
+
+@pytest.mark.parametrize("name", ["token", "heapq", "queue", "inspect", "signal", "traceback", "unittest"])
+def test_a_module_of_the_project_may_have_a_name_of_the_standard_library(check, name):
+    test = f"from {name} import mine\nimport pathlib\ndef test_it(): assert mine() == 1"
+    assert check(test, **{name: "def mine():\n    return 1\n"})[0] == "2 passed, 0 failed"
