@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from storyloom.domain.errors import GitError, InputError, UnsafePath
 
+from .deep_folders import remove_tree
 from .disk import storage_errors
 from .git import Git
 from .git_worktrees import open_up
 
 GITLINK = "160000"
+GITLINKS = re.compile(rb"(?:\A|(?<=\0))160000 [^\t\0]*\t([^\0]+)")  # in an index that is listed
 TRAILER = "Op-Id"
 REVERTS = "This reverts commit"
 """How `git revert` says what it reverts."""
@@ -31,11 +34,13 @@ def stage_everything(git: Git, head: str) -> bool:
     """Stage all changes of a worktree that stands on `head`, and tell whether there are any.
 
     Raises:
-        UnsafePath: a repository inside would be recorded as a submodule, a new file's name is not UTF-8 or not safe on
-            every system, or git refuses what a file holds; nothing is staged then.
+        UnsafePath: a repository inside would be recorded as a submodule, a submodule's folder is not empty, a new
+            file's name is not UTF-8 or not safe on every system, or git refuses what a file holds; nothing is staged.
     """
     try:
         _add_all(git)
+        if full := [folder for folder in submodule_folders(git) if _contents(folder)]:
+            raise _in_submodule([str(folder.relative_to(git.work_tree or folder)) for folder in full])
         changed = git.run("diff-index", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", head).stdout
         fields = os.fsdecode(changed).split("\0")
         entries = [(*entry.split(" "), path) for entry, path in zip(fields[::2], fields[1::2], strict=False)]
@@ -47,6 +52,21 @@ def stage_everything(git: Git, head: str) -> bool:
         git.run("reset", "-q", "--mixed")
         raise
     return bool(changed)
+
+
+def submodule_folders(git: Git) -> list[Path]:
+    """Where submodules stand in a worktree: empty folders, for git neither adds nor cleans what is written in them."""
+    found = GITLINKS.findall(git.run("ls-files", "--stage", "-z").stdout) if git.work_tree else []
+    return [(git.work_tree or Path()) / os.fsdecode(path) for path in found]
+
+
+def empty_submodules(git: Git) -> None:
+    """Make submodules' folders empty in a worktree that git has reset and cleaned."""
+    for folder in submodule_folders(git):
+        with storage_errors(folder):
+            for inside in _contents(folder):
+                remove_tree(inside)
+            folder.mkdir(parents=True, exist_ok=True)
 
 
 def commit_tree(git: Git, tree: str, parents: list[str], message: str, ref: str) -> str:
@@ -208,6 +228,13 @@ def _refused(said: str) -> UnsafePath:
     )
 
 
+def _contents(folder: Path) -> list[Path]:
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    folder.chmod(folder.stat().st_mode | stat.S_IRWXU)  # what ran in it may have locked us out
+    return list(folder.iterdir())
+
+
 def _unsafe_name(paths: list[str]) -> UnsafePath:
     return UnsafePath(
         f"{', '.join(map(ascii, paths[:5]))}: a file's name that not every system can hold; it cannot be committed.",
@@ -219,4 +246,11 @@ def _nested(paths: list[str]) -> UnsafePath:
     return UnsafePath(
         f"{', '.join(paths) or 'A folder'} holds a git repository of its own; it cannot be committed.",
         remedy="Remove that folder, or its .git.",
+    )
+
+
+def _in_submodule(paths: list[str]) -> UnsafePath:
+    return UnsafePath(
+        f"{', '.join(paths)}: the folder of a submodule; what is written in it cannot be committed.",
+        remedy="Write it elsewhere, and leave that folder empty.",
     )

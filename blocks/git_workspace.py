@@ -14,7 +14,15 @@ from storyloom.domain.ports import DiffStat, Merge
 from .deep_folders import cut_deep, remove_tree
 from .disk import storage_errors
 from .git import COMMIT_ID, Git, Identity, check_branch, locate
-from .git_commits import Operations, commit_on, commit_tree, message_with_op, plain_message, stage_everything
+from .git_commits import (
+    Operations,
+    commit_on,
+    commit_tree,
+    empty_submodules,
+    message_with_op,
+    plain_message,
+    stage_everything,
+)
 from .git_history import (
     changed_files,
     content_digest,
@@ -145,8 +153,9 @@ class GitWorkspace:
         """Commit everything in the worktree and return the commit id; HEAD's when nothing changed.
 
         Raises:
-            UnsafePath: a repository inside of the worktree would be recorded as a submodule, a new file's name is not
-                UTF-8 or not safe on every system, or git refuses what a file holds; nothing was committed.
+            UnsafePath: a repository inside of the worktree would be recorded as a submodule, a submodule's folder is
+                not empty, a new file's name is not UTF-8 or not safe on every system, or git refuses what a file holds;
+                nothing was committed.
         """
         git = self._trees.at(worktree)
         head = require_commit(git, None)
@@ -167,6 +176,7 @@ class GitWorkspace:
             open_up(Path(worktree))
             git.run("reset", "-q", "--hard", wanted)
             git.run("clean", "-q", "-ffdx")
+        empty_submodules(git)
 
     def rebase(self, worktree: str, onto: str) -> str:
         """Rebase the worktree's branch onto a commit and return its new head.

@@ -189,6 +189,72 @@ def test_a_repository_inside_a_worktree_is_refused_and_nothing_is_committed(work
     assert not inner.exists()
 
 
+@pytest.fixture
+def with_submodule(repository: Path) -> Path:
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repository), "vendor/lib é")
+    git(repository, "commit", "-qm", "Vendor")
+    return repository
+
+
+@pytest.mark.parametrize("locked", [False, True])
+@pytest.mark.usefixtures("with_submodule")
+def test_what_is_written_in_a_submodules_folder_is_refused_and_gone_after_a_reset(
+    workspace: GitWorkspace, locked: bool
+):
+    base = workspace.tip()
+    tree = Path(workspace.open("1-1", "storyloom/1-1", base))
+    inside = tree / "vendor/lib é"
+    assert list(inside.iterdir()) == []
+    (inside / "deep").mkdir()
+    (inside / "deep/helper.py").write_text("X = 1\n")
+    (tree / "use.py").write_text("import helper\n")
+    if locked:
+        (inside / "deep").chmod(0o000)
+        inside.chmod(0o000)
+        inside.parent.chmod(0o500)
+    with pytest.raises(UnsafePath, match="vendor/lib é: the folder of a submodule"):
+        workspace.checkpoint(str(tree), "Lost")
+    assert workspace.head(str(tree)) == base
+    workspace.reset(str(tree), base)
+    assert list(inside.iterdir()) == []
+    (tree / "use.py").write_text("one = 1\n")
+    commit = workspace.checkpoint(str(tree), "Kept")
+    assert workspace.stat(base, commit).files == ("use.py",)
+
+
+@pytest.mark.usefixtures("with_submodule")
+def test_a_submodules_folder_comes_back_after_a_reset_and_links_in_its_place_lead_nowhere(
+    workspace: GitWorkspace, tmp_path: Path
+):
+    base = workspace.tip()
+    tree = Path(workspace.open("1-1", "storyloom/1-1", base))
+    outside = tmp_path / "outside/lib é"
+    outside.mkdir(parents=True)
+    (outside / "kept").write_text("x")
+    for at, target in (("vendor", outside.parent), ("vendor/lib é", outside)):
+        (tree / "vendor/lib é").rmdir()
+        if at == "vendor":
+            (tree / "vendor").rmdir()
+        (tree / at).symlink_to(target)
+        workspace.reset(str(tree), base)
+        assert (outside / "kept").read_text() == "x"
+        assert list((tree / "vendor/lib é").iterdir()) == []
+        assert not (tree / "vendor").is_symlink()
+        assert workspace.checkpoint(str(tree), "Nothing") == base
+
+
+@pytest.mark.usefixtures("with_submodule")
+def test_a_submodule_may_be_removed_and_files_may_take_its_place_then(workspace: GitWorkspace):
+    base = workspace.tip()
+    tree = Path(workspace.open("1-1", "storyloom/1-1", base))
+    (tree / "vendor/lib é").rmdir()
+    commit = workspace.checkpoint(str(tree), "Remove")
+    assert workspace.stat(base, commit).files == ("vendor/lib é",)
+    (tree / "vendor/lib é").mkdir(parents=True)
+    (tree / "vendor/lib é/own.py").write_text("x\n")
+    assert "vendor/lib é/own.py" in workspace.files(workspace.checkpoint(str(tree), "Own"))
+
+
 @pytest.mark.parametrize("name", [b"caf\xe9", b"a\nb", b"git~1", b".GIT", b"a\\..\\b", b"\x1b[2J"])
 def test_a_file_name_that_is_no_plain_text_is_refused_until_it_is_gone(workspace: GitWorkspace, name: bytes):
     base = workspace.tip()

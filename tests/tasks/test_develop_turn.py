@@ -40,12 +40,17 @@ def coded(tree: Path) -> None:
     (tree / ".gitattributes").write_text("* working-tree-encoding=UTF-16\n")
 
 
+def in_submodule(tree: Path) -> None:
+    (tree / "module/helper.py").write_text("x")
+
+
 def ports_on(tmp_path: Path, model: Any, run: Any) -> Ports:
     """A repository of one commit, with this model and these commands."""
     repository = tmp_path / "repo"
     repository.mkdir()
     who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-    for line in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "Start"]):
+    gitlink = ["update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},module"]
+    for line in (["init", "-q", "-b", "main"], gitlink, ["commit", "-q", "-m", "Start"]):
         subprocess.run(["git", *who, *line], cwd=repository, check=True)
     return Ports(
         ProjectRef(repository=str(repository)),
@@ -57,7 +62,9 @@ def ports_on(tmp_path: Path, model: Any, run: Any) -> Ports:
     )
 
 
-@pytest.mark.parametrize(("make", "named"), [(nested, "sub"), (odd, "nb"), (coded, "BOM is required")])
+@pytest.mark.parametrize(
+    ("make", "named"), [(nested, "sub"), (odd, "nb"), (coded, "BOM is required"), (in_submodule, "module")]
+)
 def test_what_cannot_be_committed_is_undone_and_told_to_who_made_it(tmp_path: Path, make: Any, named: str):
     def model(request: ModelRequest) -> ModelReply:
         first = len(request.messages) == 1
@@ -80,9 +87,9 @@ def test_what_cannot_be_committed_is_undone_and_told_to_who_made_it(tmp_path: Pa
         assert [outcome.ok for outcome in turn.outcomes] == [False, False, False]
         assert all("taken back" in outcome.content and named in outcome.content for outcome in turn.outcomes)
         assert turn.outcomes[-1].finish is None
-        assert [path.name for path in tree.iterdir()] == [".git"]
+        assert sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*")) == [".git", "module"]
         again: Turn = develop_turn.fn(ports.project, STORY, "amelia", "", (*said, *said), base, 2, base)
-    assert workspace.files(again.commit) == ["fine.txt"]
+    assert workspace.files(again.commit) == ["fine.txt", "module"]
     assert again.outcomes[-1].finish is not None
 
 
