@@ -112,7 +112,7 @@ class Git:
             GitError: with the command and the last lines of what git said.
             StorageFull: git found no room.
         """
-        command = [_program(), *_switches(), *arguments]
+        command = [_program(), *_switches(), *self._cases(), *arguments]
         shown = "git " + " ".join(arguments)[:200]
         try:
             done = subprocess.run(
@@ -194,6 +194,11 @@ class Git:
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether `newer` contains `older`."""
         return self.run("merge-base", "--is-ancestor", older, newer, codes=(0, 1)).returncode == 0
+
+    def _cases(self) -> tuple[str, ...]:
+        """Tell names apart by case where the file system does, also in a clone that comes from where it does not."""
+        one = os.path.lexists(self.git_dir / "hEAD")
+        return () if one else ("-c", "core.ignoreCase=false")
 
     def _environment(self) -> dict[str, str]:
         pinned = {"GIT_DIR": str(self.git_dir)}

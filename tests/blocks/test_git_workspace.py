@@ -309,6 +309,26 @@ def test_a_change_whose_time_was_set_back_is_seen(workspace: GitWorkspace, repos
     assert workspace.read(workspace.checkpoint(workspace.path("1-1"), "Hidden"), "x") == "bbbb"
 
 
+@pytest.mark.skipif(Path(__file__).with_name("CONFTEST.py").exists(), reason="this file system has one case")
+def test_names_that_differ_by_case_are_two_also_in_a_clone_that_was_made_where_they_are_one(
+    workspace: GitWorkspace, repository: Path, story: Story
+):
+    git(repository, "config", "core.ignoreCase", "true")
+    beside = story("1-1", **{"App.py": "new\n"})
+    assert workspace.read(beside, "App.py") == "new\n"
+    assert workspace.files(beside) == ["App.py", "README.md", "app.py", "run.sh"]
+    tree = Path(workspace.open("1-2", "storyloom/1-2", workspace.tip()))
+    (tree / "app.py").rename(tree / "App.py")
+    assert workspace.changed(str(tree), workspace.tip()) == ["App.py", "app.py"]
+    renamed = workspace.checkpoint(str(tree), "Rename")
+    assert workspace.files(renamed) == ["App.py", "README.md", "run.sh"]
+    workspace.reset(str(tree), renamed)
+    assert (tree / "App.py").read_text() == "one = 1\ntwo = 2\nthree = 3\n"
+    merged = workspace.merge(renamed, "Merge", "m")
+    assert "App.py" in workspace.files(merged)
+    assert Path(workspace.integration(), "App.py").exists()
+
+
 def test_files_are_never_committed_through_a_link(workspace: GitWorkspace, tmp_path: Path):
     tree = Path(workspace.open("1-1", "storyloom/1-1", workspace.tip()))
     (tmp_path / "outside").mkdir()
