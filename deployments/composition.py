@@ -139,18 +139,31 @@ def configured(project: ProjectRef) -> ProjectConfig:
 
 
 def _person_branch(workspace: GitWorkspace, state: Path) -> str:
-    """The branch that the person was on when the project was first worked on; kept, for it may change later."""
+    """The branch that the person was on when the project was first worked on; kept, for it may change later.
+
+    When they have deleted or renamed it, the one that they are on now takes its place; "" when they are on none.
+    """
     shelf = FileShelf(state / "shelf")
-    if shelf.get("person-branch") is None and (branch := workspace.person_branch()):
-        shelf.put_new("person-branch", branch)
-    return shelf.get("person-branch") or ""
+    kept = shelf.get("person-branch")
+    if kept and workspace.branch(kept):
+        return kept
+    now = workspace.person_branch()
+    if not now or workspace.branch(now) is None:
+        return ""
+    if kept is None:
+        shelf.put_new("person-branch", now)
+        return shelf.get("person-branch") or now
+    shelf.put("person-branch", now)
+    return now
 
 
 def _publish(workspace: GitWorkspace, state: Path, settings: Settings) -> Callable[[], str]:
     def publish() -> str:
         branch = _person_branch(workspace, state)
         if not branch:
-            return f"No branch was checked out; the work is on {settings.integration_branch}."
+            gone = FileShelf(state / "shelf").get("person-branch")
+            why = f"The branch {gone} is gone and no other is checked out" if gone else "No branch was checked out"
+            return f"{why}; the work is on {settings.integration_branch}."
         if not settings.auto_merge_prs:
             return f"{branch} was left alone; take the work over: git merge --ff-only {settings.integration_branch}"
         return workspace.publish(branch, checkout=True)

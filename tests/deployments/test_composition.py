@@ -58,6 +58,47 @@ def test_what_the_person_commits_meanwhile_enters_the_main_line(repository: Path
     assert ports.workspace.read(ports.workspace.tip(), "b.txt") == "b\n"
 
 
+def git(repository: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=repository, check=True)
+
+
+@pytest.mark.parametrize("away", [("-D", "feature"), ("-m", "feature", "renamed")], ids=["deleted", "renamed"])
+def test_when_the_persons_branch_is_gone_the_one_they_are_on_takes_its_place(
+    repository: Path, tmp_path: Path, away: tuple[str, ...]
+):
+    git(repository, "checkout", "-q", "-b", "feature")
+    ports = compose(ProjectRef(repository=str(repository)), Environment(home=tmp_path / "home"))
+    ports.follow()
+    if away[0] == "-D":
+        git(repository, "checkout", "-q", "trunk")
+    git(repository, "branch", "-q", *away)
+    (repository / "b.txt").write_text("b\n")
+    git(repository, "add", "b.txt")
+    git(repository, "commit", "-q", "-m", "b")
+    ports = compose(ProjectRef(repository=str(repository)), Environment(home=tmp_path / "home"))
+    ports.follow()
+    assert ports.workspace.read(ports.workspace.tip(), "b.txt") == "b\n"
+    now = "trunk" if away[0] == "-D" else "renamed"
+    assert ports.publish().startswith(f"{now} was left alone")
+    git(repository, "checkout", "-q", "-b", "elsewhere")
+    assert ports.publish().startswith(f"{now} was left alone"), "it is kept from then on"
+
+
+def test_when_the_persons_branch_is_gone_and_they_are_on_none_nothing_is_followed_and_that_is_said(
+    repository: Path, tmp_path: Path
+):
+    git(repository, "checkout", "-q", "-b", "feature")
+    ports = compose(ProjectRef(repository=str(repository)), Environment(home=tmp_path / "home"))
+    ports.follow()
+    git(repository, "checkout", "-q", "--detach")
+    git(repository, "branch", "-q", "-D", "feature")
+    ports.follow()
+    assert ports.publish() == "The branch feature is gone and no other is checked out; the work is on storyloom/main."
+    git(repository, "checkout", "-q", "trunk")
+    ports.follow()
+    assert ports.publish().startswith("trunk was left alone")
+
+
 def test_no_secret_is_written_below_the_projects_folder(repository: Path, tmp_path: Path):
     secret = "sk-test-0123456789abcdef0123"
     environment = Environment(
