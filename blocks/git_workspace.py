@@ -282,8 +282,8 @@ class GitWorkspace:
 
     def person_branch(self) -> str:
         """The branch that the person's checkout is on, "" when it is on none."""
-        found = self._trees.checkout().text("symbolic-ref", "-q", "--short", "HEAD", codes=(0, 1))
-        return "" if found == self._branch else found
+        ref = self._trees.checkout().text("symbolic-ref", "-q", "HEAD", codes=(0, 1))
+        return "" if ref == self._ref or not ref.startswith("refs/heads/") else ref.removeprefix("refs/heads/")
 
     def publish(self, target_branch: str, *, checkout: bool = False) -> str:
         """Move the person's branch forward to the main line's tip; return "" when it stands there, else why not.

@@ -581,6 +581,17 @@ class TestPublish:
         git(repository, "commit", "-q", "--allow-empty", "-m", "moved")
         assert workspace.follow("main") == git(repository, "rev-parse", "main") == workspace.tip()
 
+    def test_the_persons_branch_is_known_also_beside_a_tag_of_its_name(self, repository: Path, workspace: GitWorkspace):
+        git(repository, "tag", "main")
+        assert workspace.person_branch() == "main"
+        git(repository, "commit", "-q", "--allow-empty", "-m", "moved")
+        assert workspace.follow("main") == git(repository, "rev-parse", "refs/heads/main") == workspace.tip()
+        assert workspace.publish("main", checkout=True) == ""
+        git(repository, "checkout", "-q", "--ignore-other-worktrees", "storyloom/main")
+        assert workspace.person_branch() == ""
+        git(repository, "checkout", "-q", "--detach")
+        assert workspace.person_branch() == ""
+
 
 class TestRepositories:
     def test_one_without_commits_is_refused_with_what_to_do(self, tmp_path: Path):
