@@ -85,11 +85,7 @@ class GitWorkspace:
         with self._trees.lock():
             if not self._trees.sound(path, self._branch):
                 tip = self.tip()
-                if elsewhere := [place for place in checked_out(self._trees, self._branch) if place != path]:
-                    raise RepositoryError(
-                        f"The branch {self._branch} is checked out in {elsewhere[0]}.",
-                        remedy="Switch that checkout to another branch, or set another integration_branch.",
-                    )
+                self._take_back(self._branch, path)
                 self._trees.make(path, self._branch, tip)
         return str(path)
 
@@ -113,11 +109,16 @@ class GitWorkspace:
         """The path of the worktree `name`, on `branch`; made from commit `base` unless it exists in good order.
 
         A branch that exists is gone on with where it stands.
+
+        Raises:
+            RepositoryError: the person has the branch checked out.
         """
         path = self._trees.path(self._story(name))
         check_branch(branch)
         if not self._trees.sound(path, branch):
-            self._trees.make(path, branch, self._trees.repository().commit(base))
+            commit = self._trees.repository().commit(base)
+            self._take_back(branch, path)
+            self._trees.make(path, branch, commit)
         return str(path)
 
     def path(self, name: str) -> str:
@@ -132,7 +133,7 @@ class GitWorkspace:
         with self._trees.lock():
             git, ref = self._trees.repository(), f"refs/heads/{branch}"
             there = git.ref(ref) is not None
-            places = [place for place in checked_out(self._trees, branch) if place != path] if there else []
+            places = self._elsewhere(branch, path) if there else []
             if there and not places:
                 git.run("update-ref", "-d", ref)  # before the worktree, which shows that there is something to clear
             self._trees.remove(path)
@@ -347,6 +348,21 @@ class GitWorkspace:
         if name == INTEGRATION:
             raise GitError(f"{name!r} is the integration worktree's name; a story needs another.")
         return name
+
+    def _elsewhere(self, branch: str, path: Path) -> list[Path]:
+        """Where else than at `path` a branch is checked out; what is left of a lost worktree of ours is dropped."""
+        places = [place for place in checked_out(self._trees, branch) if place != path]
+        return [place for place in places if place.name != path.name or not self._trees.forget_lost(place)]
+
+    def _take_back(self, branch: str, path: Path) -> None:
+        """Make sure that no other worktree than the one at `path` has a branch of ours."""
+        if places := self._elsewhere(branch, path):
+            choice = ", or set another integration_branch" if branch == self._branch else ""
+            raise RepositoryError(
+                f"The branch {branch} is checked out in {places[0]}.",
+                remedy=f"Switch that checkout to another branch{choice}. If you need nothing that is in it: "
+                f"git worktree remove --force '{places[0]}' (if it is locked: git worktree unlock, first).",
+            )
 
     def _abort_rebase(self, git: Git) -> None:
         """Leave a rebase that stands still, or one that a full disk or a crash cut off."""

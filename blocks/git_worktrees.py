@@ -148,6 +148,24 @@ class Worktrees:
                 with contextlib.suppress(OSError):
                     (self.place.common_dir / "worktrees").rmdir()
 
+    def forget_lost(self, path: Path) -> bool:
+        """Drop the registration of a worktree of an earlier state folder of ours; True if there is none any more.
+
+        It is lost when its folder is gone, or belongs to the repository that this one was copied or moved from. No file
+        of a folder is touched, and a registration that somebody locked stays.
+        """
+        with self.lock():
+            admin = self.admin(path)
+            if admin is None:
+                return True
+            points_to = _first_line(path / ".git")
+            lost = not path.exists() or (points_to.startswith("gitdir: ") and points_to != f"gitdir: {admin}")
+            if not lost or path.parent.name != self.folder.name or (admin / "locked").exists():
+                return False
+            with storage_errors(admin):
+                remove_tree(admin)
+            return True
+
     def ours(self) -> list[str]:
         """Names of our worktrees, those included of which only the registration is left; sorted."""
         registered = (Path(_first_line(admin / "gitdir")).parent for admin in self._admins())

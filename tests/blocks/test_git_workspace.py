@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,8 +131,6 @@ def test_a_worktree_in_good_order_is_kept_with_what_is_in_it(workspace: GitWorks
 
 
 def test_a_lost_worktree_comes_back_where_its_branch_stands(workspace: GitWorkspace, story: Story):
-    import shutil
-
     commit = story("1-1", new="text\n")
     shutil.rmtree(workspace.path("1-1"))
     tree = workspace.open("1-1", "storyloom/1-1", workspace.tip())
@@ -626,6 +625,63 @@ class TestRepositories:
     def test_an_integration_branch_that_the_person_uses_is_refused(self, tmp_path: Path, repository: Path):
         with pytest.raises(RepositoryError, match="checked out"):
             GitWorkspace(repository, tmp_path / "state", "main").integration()
+
+    def test_after_the_state_folder_was_lost_the_work_goes_on_where_the_branches_stand(
+        self, tmp_path: Path, repository: Path, workspace: GitWorkspace, story: Story
+    ):
+        workspace.integration()
+        commit = story("1-1", new="x\n")
+        story("1-2", other="x\n")
+        git(repository, "worktree", "add", "-q", "-b", "side", str(tmp_path / "unmounted/worktrees/1-1"))
+        shutil.rmtree(tmp_path / "unmounted")
+        shutil.rmtree(tmp_path / "state")
+        again = GitWorkspace(repository, tmp_path / "state-anew")
+        assert again.recover() == []
+        assert Path(again.integration(), "app.py").exists()
+        tree = again.open("1-1", "storyloom/1-1", again.tip())
+        assert again.head(tree) == commit
+        assert Path(tree, "new").read_text() == "x\n"
+        again.abandon("1-2", "storyloom/1-2")
+        assert again.branch("storyloom/1-2") is None
+        assert "[side]" in git(repository, "worktree", "list"), "a worktree of the person's, not mounted now"
+
+    def test_after_the_repository_was_moved_the_old_folders_stay_and_the_work_goes_on(
+        self, tmp_path: Path, repository: Path, workspace: GitWorkspace, story: Story
+    ):
+        workspace.integration()
+        commit = story("1-1", new="x\n")
+        draft = Path(workspace.path("1-1"), "draft")
+        draft.write_text("x")
+        repository.rename(tmp_path / "moved")
+        again = GitWorkspace(tmp_path / "moved", tmp_path / "state-anew")
+        assert again.integration() == str(tmp_path / "state-anew/worktrees/integration")
+        assert again.head(again.open("1-1", "storyloom/1-1", again.tip())) == commit
+        assert draft.read_text() == "x"
+
+    @pytest.mark.parametrize("lost", [False, True])
+    def test_a_branch_of_ours_in_a_worktree_that_is_there_or_locked_is_refused_until_what_is_said_was_done(
+        self, lost: bool, tmp_path: Path, repository: Path, workspace: GitWorkspace, story: Story
+    ):
+        workspace.integration()
+        story("1-1", new="x\n")
+        again = GitWorkspace(repository, tmp_path / "state-anew")
+        held = Path(workspace.integration()), Path(workspace.path("1-1"))
+        if lost:
+            for tree in held:
+                git(repository, "worktree", "lock", str(tree))
+                shutil.rmtree(tree)
+        for tree, make in zip(
+            held, (again.integration, lambda: again.open("1-1", "storyloom/1-1", "storyloom/main")), strict=True
+        ):
+            with pytest.raises(RepositoryError, match="git worktree remove --force") as refusal:
+                make()
+            assert f"'{tree}'" in refusal.value.remedy
+            assert ("integration_branch" in refusal.value.remedy) == (tree.name == "integration")
+            if lost:
+                git(repository, "worktree", "unlock", str(tree))
+            else:
+                git(repository, "worktree", "remove", "--force", str(tree))
+            assert Path(make(), "app.py").exists()
 
     def test_a_sparse_checkout_of_the_persons_does_not_thin_out_ours(self, repository: Path, tmp_path: Path):
         (repository / "src").mkdir()
