@@ -35,7 +35,7 @@ from .git_history import (
 )
 from .git_merges import check_texts, conflicting_texts, merge_into, merged_tree, tree_with
 from .git_publish import checked_out, move_forward
-from .git_worktrees import Worktrees, open_up, require_commit
+from .git_worktrees import Worktrees, open_up, require_commit, require_room
 
 INTEGRATION = "integration"
 
@@ -90,11 +90,16 @@ class GitWorkspace:
         return str(path)
 
     def tip(self) -> str:
-        """The main line's commit id; the main line starts at the person's HEAD."""
+        """The main line's commit id; the main line starts at the person's HEAD.
+
+        Raises:
+            RepositoryError: there is no commit to start from, or another branch's name is in the way of its name.
+        """
         git = self._trees.repository()
         tip = git.ref(self._ref)
         if tip is None:
             start = require_commit(self._trees.checkout(), self._trees.place.work_tree)
+            require_room(git, self._branch)
             try:
                 git.run("update-ref", "-m", "storyloom: start", self._ref, start, "")
             except GitError:
@@ -111,12 +116,13 @@ class GitWorkspace:
         A branch that exists is gone on with where it stands.
 
         Raises:
-            RepositoryError: the person has the branch checked out.
+            RepositoryError: the person has the branch checked out, or another's name is in the way of its name.
         """
         path = self._trees.path(self._story(name))
         check_branch(branch)
         if not self._trees.sound(path, branch):
             commit = self._trees.repository().commit(base)
+            require_room(self._trees.repository(), branch)
             self._take_back(branch, path)
             self._trees.make(path, branch, commit)
         return str(path)

@@ -14,7 +14,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
 from storyloom.domain.errors import GitError, RepositoryError
@@ -275,6 +275,25 @@ def require_commit(git: Git, folder: Path | None) -> str:
             remedy="Make a first commit, for example `git commit --allow-empty -m 'Start'`.",
         )
     return commit
+
+
+def require_room(git: Git, branch: str) -> None:
+    """See to it that a branch can be made: git keeps none beside another whose name is a folder of its own name.
+
+    Raises:
+        RepositoryError: there is such a branch.
+    """
+    if git.ref(f"refs/heads/{branch}") is not None:
+        return
+    below = git.text("for-each-ref", "--count=1", "--format=%(refname)", f"refs/heads/{branch}/")
+    above = [f"refs/heads/{parent}" for parent in PurePosixPath(branch).parents if parent.name]
+    for ref in (*above, below):
+        if ref and git.ref(ref) is not None:
+            name = ref.removeprefix("refs/heads/")
+            raise RepositoryError(
+                f"The branch {branch} cannot be made beside the branch {name}.",
+                remedy=f"Rename that: git branch -m {name} {name.replace('/', '-')}-old",
+            )
 
 
 def _first_line(path: Path) -> str:

@@ -13,10 +13,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from .budget import Cap, Kind
 from .errors import UnsafePath
+from .keys import key_kind
 from .phases import Phase
 from .rate_limit import RateLimit
 from .safe_paths import check_path
+from .statuses import Kind as RowKind
 
+STORIES = "storyloom"  # the stories' branches are storyloom/1-2-title
 MODEL_CLASSES = ("light", "standard", "heavy")
 
 
@@ -41,6 +44,8 @@ def _branch(name: str) -> str:
         or name in ("@", "HEAD")
     ):
         raise ValueError("git does not take this as a branch's name; use letters, digits, '.', '_', '-' and '/'")
+    if name == STORIES or (parts[0] == STORIES and key_kind(parts[1]) is RowKind.STORY):
+        raise ValueError(f"this name stands in the way of the stories' branches; use another, such as {STORIES}/main")
     return name
 
 

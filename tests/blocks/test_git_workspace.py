@@ -626,6 +626,28 @@ class TestRepositories:
         with pytest.raises(RepositoryError, match="checked out"):
             GitWorkspace(repository, tmp_path / "state", "main").integration()
 
+    @pytest.mark.parametrize("taken", ["storyloom", "storyloom/main/x"])
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_a_branch_whose_name_is_in_the_way_of_ours_is_refused_until_it_is_renamed(
+        self, repository: Path, workspace: GitWorkspace, taken: str, packed: bool
+    ):
+        git(repository, "branch", taken)
+        if packed:
+            git(repository, "pack-refs", "--all")
+        with pytest.raises(RepositoryError, match=f"beside the branch {taken}") as refusal:
+            workspace.integration()
+        git(repository, *refusal.value.remedy.partition(": git ")[2].split())
+        assert Path(workspace.integration(), "app.py").exists()
+
+    def test_a_branch_in_the_way_of_the_stories_alone_is_refused_too(self, repository: Path, tmp_path: Path):
+        workspace = GitWorkspace(repository, tmp_path / "state", "bmad/main")
+        workspace.integration()
+        git(repository, "branch", "storyloom")
+        with pytest.raises(RepositoryError, match="git branch -m storyloom storyloom-old"):
+            workspace.open("1-1", "storyloom/1-1", workspace.tip())
+        git(repository, "branch", "-m", "storyloom", "storyloom-old")
+        assert Path(workspace.open("1-1", "storyloom/1-1", workspace.tip()), "app.py").exists()
+
     def test_after_the_state_folder_was_lost_the_work_goes_on_where_the_branches_stand(
         self, tmp_path: Path, repository: Path, workspace: GitWorkspace, story: Story
     ):

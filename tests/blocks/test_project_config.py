@@ -64,6 +64,12 @@ def test_settings_written_are_the_settings_read():
     assert parse_project_config(config_text(config), "f") == config
 
 
+@pytest.mark.parametrize("name", ["storyloom/main", "storyloom/1", "storyloom/epic-1", "bmad", "x/storyloom", "1-1-x"])
+def test_an_integration_branch_that_no_story_needs_is_taken(name: str):
+    text = f"settings:\n  integration_branch: {name}\n"
+    assert parse_project_config(text, "f").settings.integration_branch == name
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -71,6 +77,9 @@ def test_settings_written_are_the_settings_read():
         ("settings:\n  stories_folder: /etc\n", "f.yaml:2: settings.stories_folder: this is no folder inside"),
         ("settings:\n  integration_branch: a b\n", "f.yaml:2: settings.integration_branch: git does not take"),
         ("settings:\n  integration_branch: -x\n", "f.yaml:2"),
+        ("settings:\n  integration_branch: storyloom\n", "f.yaml:2: settings.integration_branch: this name stands in"),
+        ("settings:\n  integration_branch: storyloom/1-1-page\n", "f.yaml:2: settings.integration_branch: this name"),
+        ("settings:\n  integration_branch: storyloom/1-2a-é/x\n", "f.yaml:2: settings.integration_branch: this name"),
         ("gates:\n  phases: [planing]\n", "f.yaml:2: gates.phases: there is no phase 'planing'"),
         ("gates:\n  phases: planning\n", "f.yaml:2: gates.phases: a list is needed, such as [one, two]"),
         ("agents:\n  foo: [a, 1]\n", "f.yaml:2: agents.foo: the name of a model or a list of names is needed."),
