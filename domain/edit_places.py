@@ -155,6 +155,12 @@ def loose_starts(text: str, search: str) -> list[int]:
     ]
 
 
+def begins_at(text: str, search: str, line: int) -> bool:
+    """Whether `search` stands as whole lines from the 1-based `line` on, and nowhere else with just its white space."""
+    exact = {Lines(text).number(at) for at in exact_starts(text, search)[0]}
+    return line - 1 in loose_starts(text, search) and (len(exact) != 1 or exact == {line})
+
+
 def loose_place(text: str, start: int, search: str, replace: str) -> Place | None:
     """The place of a search text that loosely stands at line index `start`; None if new lines cannot be indented."""
     lines, wanted = Lines(text), _rows(search)
@@ -271,5 +277,5 @@ def numbered(rows: Sequence[str], first: int) -> str:
 OPENS = re.compile(r"(?:[:{(\[\\]|[=-]>|\b(?:do|then|begin))\s*$")
 """How a line ends that opens a block or goes on in the next line."""
 
-NUMBERED = re.compile(r"^\s*(\d+)(?:\| ?|\t|: ?)")
+NUMBERED = re.compile(r"^\s*(\d{1,9})(?:\| ?|\t|: ?)")
 """How a line begins that was copied with its number."""

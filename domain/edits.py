@@ -22,6 +22,7 @@ from .edit_places import (
     Piece,
     Place,
     at_line_start,
+    begins_at,
     exact_place,
     exact_starts,
     loose_place,
@@ -78,6 +79,15 @@ class _Found:
     pieces: tuple[Piece, ...] = ()
 
 
+@dataclass(frozen=True)
+class Read:
+    """What an edit may have meant. `line`: it says itself where (1-based), and means whole lines; 0 if it does not."""
+
+    search: str
+    new: str
+    line: int = 0
+
+
 def apply_edits(text: str, edits: Sequence[tuple[str, str]]) -> EditResult:
     """Return `text` after all (search, replace) pairs, or unchanged with the reasons if any of them is refused.
 
@@ -116,14 +126,17 @@ def _find(text: str, search: str, new: str) -> _Found:
         return _refused(f"The replacement leaves lines out with {elided!r}: give every line as it shall be.")
     for reading in READINGS:
         read = reading(search, new)
-        found = _look(text, *read) if read is not None else None
+        found = _look(text, read) if read is not None else None
         if found is not None:
             return found
     return _already() if stands_instead(text, search, new) else _missing(text, search, new)
 
 
-def _look(text: str, search: str, new: str) -> _Found | None:
-    """What comes of one reading of an edit; None if its search text is nowhere."""
+def _look(text: str, read: Read) -> _Found | None:
+    """What comes of one reading of an edit; None if its search text is nowhere, or not where the edit says."""
+    search, new = read.search, read.new
+    if read.line and not begins_at(text, search, read.line):
+        return None
     if stands_inside(text, search, new):
         return _already()
     whole, inside = exact_starts(text, search)
@@ -219,13 +232,13 @@ def _show(text: str, numbers: Sequence[int]) -> str:
     return "\n".join(numbered([rows[n - 1]], n) for n in numbers)
 
 
-def _as_written(search: str, new: str) -> tuple[str, str]:
-    return search, new
+def _as_written(search: str, new: str) -> Read:
+    return Read(search, new)
 
 
-def _without_fences(search: str, new: str) -> tuple[str, str] | None:
+def _without_fences(search: str, new: str) -> Read | None:
     mine, theirs = _fenced(search), _fenced(new)
-    return None if mine is None else (mine, new if theirs is None else theirs)
+    return None if mine is None else Read(mine, new if theirs is None else theirs)
 
 
 def _fenced(text: str) -> str | None:
@@ -233,33 +246,35 @@ def _fenced(text: str) -> str | None:
     return (inner.group(1) or "") if inner else None
 
 
-def _without_numbers(search: str, new: str) -> tuple[str, str] | None:
+def _without_numbers(search: str, new: str) -> Read | None:
     """Both texts without the line numbers that `read_file` shows; None unless every line of the search text has one."""
-    rows = search.removesuffix("\n").split("\n")
-    marks = [NUMBERED.match(row) for row in rows]
-    if not all(marks):
+    counted, theirs = _numbers(search.removesuffix("\n").split("\n")), _numbers(new.split("\n"), blank=False)
+    first = counted[0]
+    if first is None or counted != list(range(first, first + len(counted))):
         return None
-    counted = [int(mark.group(1)) for mark in marks if mark]
-    if counted != list(range(counted[0], counted[0] + len(counted))):
+    if any(theirs) and (None in theirs or theirs[0] != first):
         return None
-    theirs = [NUMBERED.match(row) for row in new.removesuffix("\n").split("\n") if row.strip()]
-    if any(theirs) and not all(theirs):
-        return None
-    return _unnumber(search), _unnumber(new) if any(theirs) else new
+    return Read(_unnumber(search), _unnumber(new) if any(theirs) else new, line=first)
+
+
+def _numbers(rows: Sequence[str], *, blank: bool = True) -> list[int | None]:
+    """The number that each line begins with, None where there is none; without `blank`, empty lines are left out."""
+    marks = [NUMBERED.match(row) for row in rows if blank or row.strip()]
+    return [int(mark.group(1)) if mark else None for mark in marks]
 
 
 def _unnumber(text: str) -> str:
     return "\n".join(NUMBERED.sub("", row, count=1) for row in text.split("\n"))
 
 
-def _without_blank_edges(search: str, new: str) -> tuple[str, str] | None:
+def _without_blank_edges(search: str, new: str) -> Read | None:
     mine, theirs = search, new
     for _ in range(3):
         for edge in ("start", "end"):
             short, other = _less_edge(mine, edge), _less_edge(theirs, edge)
             if short is not None and other is not None:
                 mine, theirs = short, other
-    return (mine, theirs) if mine != search and mine.strip() else None
+    return Read(mine, theirs) if mine != search and mine.strip() else None
 
 
 def _less_edge(text: str, edge: str) -> str | None:
@@ -270,7 +285,7 @@ def _less_edge(text: str, edge: str) -> str | None:
     return rest + "\n" if cut and not last.strip() else None
 
 
-Reading = Callable[[str, str], tuple[str, str] | None]
+Reading = Callable[[str, str], Read | None]
 READINGS: tuple[Reading, ...] = (_as_written, _without_fences, _without_numbers, _without_blank_edges)
 """Ways to read an edit, in order; the first whose search text is found decides."""
 

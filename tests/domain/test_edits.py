@@ -161,6 +161,29 @@ def test_line_numbers_are_taken_off():
     assert edited("a\nb\nc\n", ("2\tb\n", "y\n")) == "a\ny\nc\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "search", "new"),
+    [
+        ('CODES = {\n    200: "ok",\n    404: "missing",\n}\n', '    500: "missing",\n', '    500: "error",\n'),
+        ("retries:\n  1: fast\n  3: slow\n", "  2: slow\n", "  2: medium\n"),
+        ("retries:\n  1: fast\n  slow\n", "  2: slow\n", "  2: medium\n"),
+        ("a\nb\n", "1| b\n", "1| c\n"),
+        ("a\nb\n", "2| b\n", "5: c\n"),
+        ("a\nb\n  b\n", "2|   b\n", "2|   c\n"),
+    ],
+)
+def test_numbers_that_are_not_the_place_of_these_whole_lines_are_text(text: str, search: str, new: str):
+    refused(text, (search, new))
+
+
+def test_line_numbers_do_not_choose_from_several_places():
+    assert "2 places" in refused("a\nb\na\n", ("3| a\n", "3| c\n"))
+
+
+def test_numbers_of_any_length_are_read():
+    refused("x\n", (f"{'1' * 5000}: x\n", f"{'1' * 5000}: y\n"))
+
+
 def test_fences_that_stand_in_the_file_are_text():
     assert edited("```\na\n```\n", ("```\na\n```", "```\nb\n```")) == "```\nb\n```\n"
 
