@@ -1,18 +1,22 @@
 """Has an edit been applied already?
 
 A replacement that adds nothing to the search text stood in the file before the edit as well, so it shows nothing by
-itself; one that only changes indentation is never taken for applied.
+itself; one that only changes indentation is never taken for applied. Where the search text is not found any more, a
+line must tie the replacement to it: otherwise it may be other code that reads the same by chance.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 
 from .edit_places import Lines, exact_starts, loose_starts
 
 TELLING_SIGNS = 3  # a replacement of fewer letters stands in many files by chance
 ALIKE = 0.7  # of a line that a replacement leaves out, to one that stands beside it
+CHANGED = 0.8  # of a line of the search text, to the one that took its place
+COMPARED = 400  # signs of a line: comparing takes time by their square
 
 Span = tuple[int, int]
 
@@ -35,7 +39,7 @@ def stands_instead(text: str, search: str, new: str) -> bool:
     """Whether the replacement stands in the text, once, where the search text might have stood.
 
     To be asked when the search text was not found. What the edit would take away from the replacement's edges must not
-    be next to it: otherwise the search text only missed.
+    be next to it, and a line must tie both texts together: otherwise the search text only missed.
     """
     there = _only_span(text, new) if _tells(new) and search.strip() else None
     if there is None:
@@ -48,7 +52,31 @@ def stands_instead(text: str, search: str, new: str) -> bool:
     after = _bare("\n".join(lines.rows[lines.number(max(there[0], there[1] - 1)) :]))[:size]
     left_before = mine[0] != theirs[0] and any(_alike(mine[0], row) for row in before)
     left_after = mine[-1] != theirs[-1] and any(_alike(mine[-1], row) for row in after)
-    return not (left_before or left_after)
+    return not (left_before or left_after) and _tied(text, there, mine, theirs)
+
+
+def _tied(text: str, there: Span, mine: Sequence[str], theirs: Sequence[str]) -> bool:
+    """Whether the replacement that stands `there` belongs to this search text.
+
+    It does by a line of both that stands nowhere else, or by one that is like a line it replaced, more than any line
+    outside of it is.
+    """
+    if any(_tells(row) and text.count(row) == 1 for row in {*mine} & {*theirs}):
+        return True
+    others = {*_bare(text[: there[0]]), *_bare(text[there[1] :])}
+    replaced = [row for row in mine if row not in theirs and row not in others]
+    return any(_likest(row, theirs) > max(CHANGED, _likest(row, others)) for row in replaced)
+
+
+def _likest(row: str, others: Iterable[str]) -> float:
+    """How like the likest of other lines is to a line, from 0 to 1; lines too long to compare are not."""
+    same = SequenceMatcher(None, b=row, autojunk=False)
+    best = 0.0
+    for other in others if len(row) <= COMPARED else ():
+        same.set_seq1(other[:COMPARED])
+        if same.real_quick_ratio() > best and same.quick_ratio() > best:
+            best = max(best, same.ratio())
+    return best
 
 
 def lines_of(text: str, new: str) -> list[int]:
@@ -85,4 +113,6 @@ def _tells(new: str) -> bool:
 
 
 def _alike(one: str, other: str) -> bool:
-    return other.startswith(one) or SequenceMatcher(None, one, other, autojunk=False).ratio() >= ALIKE
+    if other.startswith(one):
+        return True
+    return SequenceMatcher(None, one[:COMPARED], other[:COMPARED], autojunk=False).ratio() >= ALIKE

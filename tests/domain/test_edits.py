@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -269,6 +271,43 @@ def test_leaving_out_the_last_line_is_not_taken_for_done_while_it_stands_there()
     text = "def f():\n    a = 1\n    return a\n"
     said = refused(text, ("def f():\n    a = 2\n    return a\n", "def f():\n    a = 1\n"))
     assert "replacement stands at line 1" in said
+
+
+TWO = (
+    "def load(path):\n    data = read(path)\n    return parse(data)\n\n\n"
+    'def save(path, data):\n    check(path)\n    write(path, data)\n    log("saved")\n    return True\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("search", "new", "line"),
+    [
+        ("    return parse(data, strict=True)\n", '    log("saved")\n', 9),
+        ("    data = read_text(path)\n", "    check(path)\n", 7),
+        ("    return parse(data, path)\n", "    return True\n", 10),
+        ("    data = read_text(path)\n    return parse(data)\n", '    log("saved")\n    return True\n', 9),
+        ("    return  parse(data)\n", "    return True\n", 10),
+        ("    write( path, data )\n", "    write(path, data)\n    log('done')\n", 0),
+    ],
+)
+def test_a_search_text_that_missed_is_not_taken_for_done_since_other_code_reads_like_the_replacement(
+    search: str, new: str, line: int
+):
+    said = refused(TWO, (search, new))
+    assert not line or f"replacement stands at line {line}" in said
+
+
+def test_a_changed_line_is_done_only_if_no_other_line_is_more_like_it():
+    edit = ("ratio = height / width\n", "ratio = height / depth\n")
+    assert apply_edits("ratio = height / depth\n", [edit]).applied[0].status == "already"
+    refused("ratio = height // width\nprint(ratio)\n\nratio = height / depth\n", edit)
+
+
+def test_endless_lines_are_compared_in_time():
+    line = "".join(f"function f{n}(a,b){{return a+b*{n}}};" for n in range(1200))
+    began = time.process_time()
+    refused(f"start_of_it();\n{line}\nend_of_it();\n", (f"{line[:-3]}!!\nmore();\n", "end_of_it();\n"))
+    assert time.process_time() - began < 5
 
 
 def test_several_edits_are_applied_all_or_not_at_all():
