@@ -13,11 +13,10 @@ SHOWN_LINES = 30
 SHOWN_WINDOWS = 3
 SHOWN_NUMBERS = 12
 NEARLY = 0.7
-ELISION = re.compile(
-    r"(?:#|//|/\*|--|<!--|;)?\s*(?:\.\.\.|…)[^\w.]*"
-    r"(?:(?:the )?(?:rest|existing|remaining|other|same|unchanged|previous|more)\b.*)?"
-)
-"""A line that stands for lines left out: `...`, `# ... existing code ...`."""
+DOTS = ("...", "…")
+LEFT_OUT = r"(?:the )?(?:rest|existing|remaining|other|same|unchanged|previous|more)\b.*"
+ELISION = re.compile(rf"(?:#|//|/\*|--|<!--|;)\s*(?:\.\.\.|…)[^\w.]*(?:{LEFT_OUT})?|(?:\.\.\.|…)\s+{LEFT_OUT}|\.\.\.|…")
+"""A line that stands for lines left out: `...`, `# ... existing code ...`; not `...rest` or `...,`, which are code."""
 QUOTES = re.compile("[\u2018\u2019\u201c\u201d\u00a0\u2013\u2014]")
 
 
@@ -101,12 +100,16 @@ def _short(row: str | None, limit: int = 160) -> str:
 
 
 def elision(search: str, new: str) -> str:
-    """The line of a replacement that stands for others which were left out; "" if there is none."""
+    """The line of a replacement that stands for others which were left out; "" if there is none.
+
+    More than bare dots may be a comment that is meant, as long as no line of the search text goes away.
+    """
     rows, before = [row.strip() for row in new.split("\n") if row.strip()], ""
-    known = {row.strip() for row in search.split("\n")}
+    known = {row.strip() for row in search.split("\n") if row.strip()}
+    dropped = bool(known - {*rows})
     for row in rows:
-        stub = row in ("...", "…") and (before.endswith((":", '"""', "'''")) or len(rows) == 1)
-        if row not in known and not stub and ELISION.fullmatch(row):
+        stub = row in DOTS and (before.endswith((":", '"""', "'''")) or len(rows) == 1)
+        if row not in known and not stub and (dropped or row in DOTS) and ELISION.fullmatch(row):
             return row
         before = row
     return ""

@@ -154,6 +154,28 @@ def test_three_dots_as_a_body_are_no_elision():
     assert edited("class A:\n    pass\n", ("class A:\n    pass\n", new)) == new
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("render(props);\n", "const {\n  label,\n  ...rest\n} = props;\nrender(label, rest);\n"),
+        ("setState({ a: 1 });\n", "setState((previous) => ({\n  ...previous,\n  a: 1,\n}));\n"),
+        ("save({ a: 1 });\n", "save({\n  ...existing.options,\n  a: 1,\n});\n"),
+        ("f: Callable\n", "f: Callable[\n    ...,\n    int,\n]\n"),
+        ("x = 1\n", "x = 1\n# ... the rest of the table is generated\n"),
+        ("# ... the rest is made\nx = 1\n", "# ... the rest is made\nx = 2\n"),
+    ],
+)
+def test_dots_that_are_code_or_a_comment_are_no_elision(old: str, new: str):
+    assert edited(f"first\n{old}last\n", (old, new)) == f"first\n{new}last\n"
+
+
+@pytest.mark.parametrize(
+    "dots", ["...", "…", "# ...", "// ... existing code ...", "... rest of the function ...", "/* … */"]
+)
+def test_dots_for_lines_that_go_away_are_refused(dots: str):
+    assert "leaves lines out" in refused("a\nb\nc\nd\n", ("a\nb\nc\nd\n", f"a\n{dots}\ne\n"))
+
+
 def test_code_fences_around_both_texts_are_taken_off():
     assert edited("a\nb\n", ("```python\na\n```", "```python\nc\n```")) == "c\nb\n"
 
