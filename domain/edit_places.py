@@ -52,7 +52,14 @@ class Lines:
 
 def splits_word(text: str, at: int) -> bool:
     """Whether a cut before character `at` would fall inside a word or a number."""
-    return 0 < at < len(text) and _in_word(text[at - 1]) and _in_word(text[at])
+    if not 0 < at < len(text):
+        return False
+    return (_in_word(text[at - 1]) and _in_word(text[at])) or _is_point(text, at - 1) or _is_point(text, at)
+
+
+def _is_point(text: str, at: int) -> bool:
+    """Whether character `at` is a point between digits."""
+    return text[at] == "." and text[at - 1 : at].isdigit() and text[at + 1 : at + 2].isdigit()
 
 
 def _in_word(sign: str) -> bool:

@@ -159,7 +159,9 @@ def _look(text: str, read: Read) -> _Found | None:
         return _refuse_part(text, whole[0], search)
     if inside:
         at = Lines(text).number(inside[0])
-        return _refused(f"The search text stands only inside a longer word, in line {at}:\n" + _show(text, [at]))
+        return _refused(
+            f"The search text stands only inside a longer word or number, in line {at}:\n" + _show(text, [at])
+        )
     return None
 
 

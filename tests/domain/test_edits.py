@@ -39,8 +39,26 @@ def test_a_search_text_at_several_places_is_refused_with_all_of_them():
 
 
 def test_a_search_text_that_is_only_part_of_a_word_is_refused():
-    assert "inside a longer word, in line 1" in refused("counter = 10\n", ("count", "number"))
+    assert "inside a longer word or number, in line 1" in refused("counter = 10\n", ("count", "number"))
     assert "inside a longer word" in refused("limit = 100\n", ("limit = 10", "limit = 20"))
+
+
+@pytest.mark.parametrize(
+    ("text", "search", "new"),
+    [
+        ("RATE = 1.25\n", "RATE = 1", "RATE = 2"),
+        ("RATE = 1.25\n", "25", "50"),
+        ("RATE = 1.25\n", ".25", ".5"),
+        ("VERSION = '1.10'\n", "'1", "'2"),
+    ],
+)
+def test_a_search_text_that_is_only_part_of_a_number_is_refused(text: str, search: str, new: str):
+    assert "inside a longer word or number, in line 1" in refused(text, (search, new))
+
+
+def test_a_point_beside_a_number_ends_it():
+    assert edited("range 1..5, at 7.\n", ("range 1", "range 2"), ("at 7", "at 8")) == "range 2..5, at 8.\n"
+    assert edited(".5\n", (".5", ".7")) == ".7\n"
 
 
 def test_words_of_scripts_without_spaces_may_be_cut():
