@@ -158,7 +158,7 @@ def _unpacked(given: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, str):
             try:
                 value = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
         unpacked.update({name: [value] if isinstance(value, dict) else value} if value is not None else {})
     return unpacked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue, SecretStr
@@ -12,6 +12,8 @@ from .model_calls import ModelRequest, ToolCall, Usage, Value
 from .unicode_repair import loads, whole
 
 StopReason = Literal["stop", "tool_calls", "length", "refusal", ""]
+
+NESTED = 100  # levels of a tool call's arguments; pydantic takes some 250 with all that is around them
 
 STOP_REASONS: Mapping[str, StopReason] = {
     # Anthropic's words, then OpenAI's chat completions', then its responses'
@@ -88,12 +90,26 @@ class Route(Protocol):
 
 
 def parse_arguments(text: str) -> dict[str, JsonValue]:
-    """A tool call's arguments as an object; {"_raw": text} when they are no JSON object."""
+    """A tool call's arguments as an object; {"_raw": text} when they are no JSON object, or one nested too deeply."""
     try:
         parsed = loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"_raw": whole(text)}
-    return parsed if isinstance(parsed, dict) else {"_raw": whole(text)}
+    return parsed if isinstance(parsed, dict) and not _too_deep(parsed) else {"_raw": whole(text)}
+
+
+def _too_deep(value: JsonValue) -> bool:
+    """Whether a value nests deeper than values can be checked and written again."""
+    level = [value]
+    for _ in range(NESTED):
+        level = [inner for each in level for inner in _inner(each)]
+    return bool(level)
+
+
+def _inner(value: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def arguments_text(arguments: Mapping[str, JsonValue]) -> str:

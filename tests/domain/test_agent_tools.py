@@ -72,6 +72,12 @@ def test_edits_sent_as_json_text_or_as_one_object_are_understood():
     assert parse_call(call("edit_file", path="a", edits=json.dumps([one]))) == wanted
 
 
+@pytest.mark.parametrize("levels", [300, 100_000])
+def test_edits_nested_beyond_all_measure_are_refused(levels: int):
+    assert "`edits" in refusal("edit_file", path="a", edits="[" * levels)
+    assert "`edits" in refusal("edit_file", path="a", edits="[" * levels + "]" * levels)
+
+
 def test_an_unknown_tool_is_refused_with_the_names_of_those_there_are():
     assert "read_file" in refusal("open_file", path="a")
 

@@ -187,6 +187,22 @@ def test_arguments_that_are_no_object_are_kept_raw(text: str) -> None:
     assert parse_arguments(text) == {"_raw": text}
 
 
+@pytest.mark.parametrize("levels", [100, 300, 3_000, 100_000])
+def test_arguments_nested_too_deeply_are_kept_raw(levels: int) -> None:
+    text = '{"edits": ' + "[" * levels + "]" * levels + "}"
+    arguments = parse_arguments(text)
+    assert arguments == {"_raw": text}
+    assert ToolCall(id="c1", name="edit_file", arguments=arguments).arguments == arguments
+
+
+def test_arguments_may_be_nested_as_deeply_as_any_tool_asks() -> None:
+    arguments = parse_arguments('{"edits": ' + "[" * 99 + "]" * 99 + "}")
+    assert "_raw" not in arguments
+    call = ToolCall(id="c1", name="edit_file", arguments=arguments)
+    message = Message(role="assistant", tool_calls=(call,))
+    assert Message.model_validate_json(message.model_dump_json()) == message
+
+
 def test_a_character_that_was_sent_in_two_halves_is_whole_again() -> None:
     reply = wire_openai.read_stream(gpt({"content": "\ud83d"}, {"content": "\ude42 and \ud800."}))
     assert reply.content == "🙂 and \ufffd."
