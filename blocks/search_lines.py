@@ -23,12 +23,17 @@ def lines_matching(
     found: list[tuple[str, int, str]] = []
     for path in paths:
         text = _text(root, path, file_bytes)
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(_rows(text), 1):
             if matches(line):
                 found.append((path, number, line[:line_signs]))
                 if len(found) >= limit:
                     return found
     return found
+
+
+def _rows(text: str) -> list[str]:
+    """A text's lines, counted as they are when a file is read: only a line feed ends one."""
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
 def _text(root: str, path: str, file_bytes: int) -> str:

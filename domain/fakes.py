@@ -6,6 +6,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from .edit_places import Lines
 from .errors import InputError, UnsafePath
 from .model_calls import ModelReply, ModelRequest
 from .ports import CommandResult, Limits, SandboxProbe, SearchHit
@@ -59,7 +60,7 @@ class MemoryFiles:
             SearchHit(path=name, line=n, text=row)
             for name, text in sorted(self.texts.items())
             if where in (".", name) or name.startswith(where + "/")
-            for n, row in enumerate(text.splitlines(), 1)
+            for n, row in enumerate(_rows(text), 1)
             if wanted.search(row)
         ]
         return hits[:limit]
@@ -69,6 +70,11 @@ class MemoryFiles:
         if where is None or where.split("/")[0].lower() == ".git":
             raise UnsafePath(f"{path!r} leaves the worktree or names something protected.")
         return where
+
+
+def _rows(text: str) -> Sequence[str]:
+    lines = Lines(text.replace("\r\n", "\n"))
+    return lines.rows[: lines.count]
 
 
 class ScriptedSandbox:

@@ -25,7 +25,7 @@ from ..domain.agent_tools import (
     WriteFile,
     parse_call,
 )
-from ..domain.edit_places import numbered
+from ..domain.edit_places import Lines, numbered
 from ..domain.edits import apply_edits
 from ..domain.errors import InputError, SetUpFailed
 from ..domain.model_calls import ToolCall
@@ -203,7 +203,7 @@ def _write(path: str, content: str, bench: Bench) -> Done:
     if before == content:
         return Done(f"{where} has this text already; nothing was changed.")
     bench.files.write(where, content)
-    rows = len(content.splitlines())
+    rows = Lines(content).count
     return Done(f"{where}: {'created' if before is None else 'replaced'}, {rows} lines.", changed=True)
 
 

@@ -76,6 +76,18 @@ def test_lines_are_found(files: FilesIn):
     assert len(files.search("t", limit=2)) == 2
 
 
+@pytest.mark.parametrize("pattern", ["needle", "needl[e]"])
+def test_only_a_line_feed_ends_a_line_that_is_searched(files: FilesIn, pattern: str):
+    files.write("odd.py", "one\n\x0c\ntwo\u2028\x0b\x85\rtwo\r\nneedle\r\n")
+    assert [(hit.line, hit.text) for hit in files.search(pattern, "odd.py")] == [(4, "needle")]
+
+
+def test_a_file_has_as_many_lines_to_search_as_to_read(files: FilesIn):
+    for text, count in (("", 0), ("\n", 1), ("a", 1), ("a\n\n", 2), ("\ra\r", 1)):
+        files.write("odd.py", text)
+        assert [hit.line for hit in files.search(".*", "odd.py")] == list(range(1, count + 1))
+
+
 def test_what_is_no_expression_is_refused(files: FilesIn):
     with pytest.raises(InputError):
         files.search("(")

@@ -170,6 +170,13 @@ def test_files_are_written_and_deleted():
     assert (again.ok, again.changed) == (True, False)
 
 
+def test_lines_are_counted_alike_by_every_tool():
+    place, text = bench(), "one\x0c\ntwo\u2028\rtwo\r\nneedle\n"
+    assert one(place, "write_file", path="a.py", content=text).content == "a.py: created, 3 lines."
+    assert "3| needle" in one(place, "read_file", path="a.py").content
+    assert "a.py:3: needle" in one(place, "search", pattern="needle", path="a.py").content
+
+
 @pytest.mark.parametrize("tool", ["write_file", "edit_file", "delete_file"])
 @pytest.mark.parametrize("path", PROTECTED)
 def test_protected_files_are_refused_with_the_reason(tool: str, path: str):
