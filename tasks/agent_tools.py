@@ -170,6 +170,8 @@ def _read(action: ReadFile, bench: Bench) -> Done:
 
 def _search(pattern: str, path: str, bench: Bench) -> Done:
     where = _inside(path)
+    if where != "." and not bench.files.exists(where):
+        return Done(f"There is no file or folder {where}.{_like(where, bench)}", ok=False)
     hits = bench.files.search(pattern, where, limit=FOUND + 1)
     if not hits:
         return Done(f"No line matches {pattern!r}" + (f" in {where}." if where != "." else "."))

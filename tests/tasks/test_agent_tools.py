@@ -119,6 +119,13 @@ def test_search_shows_places():
     assert not one(bench(), "search", pattern="(").ok
 
 
+def test_searching_what_is_not_there_is_refused():
+    missing = one(bench(), "search", pattern="x", path="src/cart.py")
+    assert not missing.ok
+    assert missing.content == "There is no file or folder src/cart.py. Did you mean shop/cart.py?"
+    assert one(bench(), "search", pattern="x", path="shop").content == "No line matches 'x' in shop."
+
+
 def test_found_lines_are_shown_as_they_are():
     said = one(bench(a_py="wait(0x7f0011223344)  # in 5 seconds\n"), "search", pattern="wait").content
     assert "wait(0x7f0011223344)  # in 5 seconds" in said
