@@ -27,7 +27,7 @@ from ..domain.agent_tools import (
 )
 from ..domain.edit_places import Lines, numbered
 from ..domain.edits import apply_edits
-from ..domain.errors import InputError, SetUpFailed
+from ..domain.errors import InputError, SetUpFailed, UnsafePath
 from ..domain.model_calls import ToolCall
 from ..domain.outputs import clip, stable
 from ..domain.ports import FilesIn, Limits, Sandbox
@@ -201,12 +201,22 @@ def _write(path: str, content: str, bench: Bench) -> Done:
     where = _changeable(path, bench)
     if len(content) > WRITE_SIGNS:
         return Done(f"{where}: a file of more than {WRITE_SIGNS} characters is not written.", ok=False)
-    before = bench.files.read(where)
-    if before == content:
+    if _text_before(where, bench) == content:
         return Done(f"{where} has this text already; nothing was changed.")
+    done = "replaced" if bench.files.exists(where) else "created"
     bench.files.write(where, content)
     rows = Lines(content).count
-    return Done(f"{where}: {'created' if before is None else 'replaced'}, {rows} lines.", changed=True)
+    return Done(f"{where}: {done}, {rows} lines.", changed=True)
+
+
+def _text_before(where: str, bench: Bench) -> str | None:
+    """The text that stands in a file; None also for what is no text, or too long to be read: it may be replaced."""
+    try:
+        return bench.files.read(where)
+    except UnsafePath:
+        raise
+    except InputError:
+        return None
 
 
 def _delete(path: str, bench: Bench) -> Done:

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from storyloom.blocks.project_files import ProjectFiles
 from storyloom.domain.agent_tools import ToolOutcome
 from storyloom.domain.errors import SandboxMissing, SetUpFailed
 from storyloom.domain.fakes import MemoryFiles, ScriptedSandbox
@@ -175,6 +178,27 @@ def test_files_are_written_and_deleted():
     assert one(place, "delete_file", path="a/b.py").changed
     again = one(place, "delete_file", path="a/b.py")
     assert (again.ok, again.changed) == (True, False)
+
+
+@pytest.mark.parametrize("before", [b"caf\xe9\n", b"\0\1\2", b"a\n" * 3_000_000], ids=["latin", "binary", "long"])
+def test_what_is_no_text_or_too_long_can_be_replaced(tmp_path: Path, before: bytes):
+    (tmp_path / "a.txt").write_bytes(before)
+    place = Bench(ProjectFiles(tmp_path), ScriptedSandbox(answer), str(tmp_path))
+    outcome = one(place, "write_file", path="a.txt", content="x\n")
+    assert (outcome.ok, outcome.changed, outcome.content) == (True, True, "a.txt: replaced, 1 lines.")
+    assert (tmp_path / "a.txt").read_text() == "x\n"
+
+
+def test_what_may_be_outside_of_the_project_is_never_replaced(tmp_path: Path):
+    root, outside = tmp_path / "project", tmp_path / "outside"
+    root.mkdir()
+    outside.write_bytes(b"\0 keep")
+    (root / "link").symlink_to(outside)
+    (root / "hard").hardlink_to(outside)
+    place = Bench(ProjectFiles(root), ScriptedSandbox(answer), str(root))
+    assert not one(place, "write_file", path="link", content="x\n").ok
+    assert not one(place, "write_file", path="hard", content="x\n").ok
+    assert outside.read_bytes() == b"\0 keep"
 
 
 def test_lines_are_counted_alike_by_every_tool():
