@@ -19,6 +19,30 @@ from storyloom.domain.outputs import clip, stable
         ("0.50s call t.py::a", "1.25s call t.py::a"),
         ("process pid=77 ended", "process pid=1234 ended"),
         ("finished in 12 ms", "finished in 8 ms"),
+        ("2 passed, 1 warning in 65.20s (0:01:05)", "2 passed, 1 warning in 9.20s"),
+        ("no tests ran in 0.01s", "no tests ran in 1.01s"),
+        (
+            "test result: ok. 3 passed; 0 failed; finished in 0.22s",
+            "test result: ok. 3 passed; 0 failed; finished in 1s",
+        ),
+        ("✖ breaks (1.071138ms)", "✖ breaks (2ms)"),
+        ("    ✓ adds (3 ms)\n  3 passing (12ms)", "    ✓ adds (4 ms)\n  3 passing (15ms)"),
+        ("Time:        1.234 s, estimated 2 s", "Time:        1.5 s, estimated 2 s"),
+        ("   Duration  1.23s", "   Duration  900ms"),
+        ("[INFO] Total time:  1.234 s", "[INFO] Total time:  9.234 s"),
+        ("Tests run: 3, Failures: 0, Time elapsed: 0.05 s", "Tests run: 3, Failures: 0, Time elapsed: 0.15 s"),
+        ("BUILD SUCCESSFUL in 3s", "BUILD SUCCESSFUL in 900ms"),
+        ("Resolved 5 packages in 12ms", "Resolved 5 packages in 2.1s"),
+        (
+            "Finished in 0.01 seconds (files took 0.1 seconds to load)",
+            "Finished in 0.2 seconds (files took 1 second to load)",
+        ),
+        (
+            "<bound method A.f of <t.A object at 0x7f0011223344>>",
+            "<bound method A.f of <t.A object at 0x7f0011223355>>",
+        ),
+        ("Current thread 0x00007f0011223344 (most", "Current thread 0x00007f0011223355 (most"),
+        ("Run options: -v --seed 12", "Run options: -v --seed 13"),
     ],
 )
 def test_what_differs_by_chance_is_masked(one: str, other: str):
@@ -29,6 +53,27 @@ def test_what_differs_by_chance_is_masked(one: str, other: str):
 def test_values_that_a_test_compares_stay():
     text = "AssertionError: 5.0 != 4.5\nexpected '2026-01-01 10:00:00', in 3 parts, after 2 sections"
     assert stable(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AssertionError: '0xdeadbeef' != '0xdeadbeee'",
+        "E       assert mask == 0xFF00FF00",
+        "E       AssertionError: assert 'retry after 10s' == 'retry after 20s'",
+        "- took 10s\n+ took 20s\n- finished in 10s\n+ finished in 20s",
+        "E         - duration: 5 s (3 ms)\nE         + duration: 6 s (4 ms)",
+        "AssertionError: 'seed=42' != 'seed=43'",
+        "E       - seed: 42",
+        "AssertionError: {'duration_ms': 12} != {'duration_ms': 13}\nexpected duration_ms: 12",
+    ],
+)
+def test_a_difference_that_a_test_has_found_stays(text: str):
+    assert stable(text) == text
+
+
+def test_a_line_that_ends_in_two_returns_stays():
+    assert stable("one\r\r\ntwo\r\r\n") == "one\ntwo\n"
 
 
 def test_the_worktree_is_the_current_folder():
