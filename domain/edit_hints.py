@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
-from .edit_places import NUMBERED, Lines, numbered
+from .edit_places import Lines, numbered
 
 SHOWN_LINES = 30
 SHOWN_WINDOWS = 3
@@ -17,6 +17,8 @@ DOTS = ("...", "…")
 LEFT_OUT = r"(?:the )?(?:rest|existing|remaining|other|same|unchanged|previous|more)\b.*"
 ELISION = re.compile(rf"(?:#|//|/\*|--|<!--|;)\s*(?:\.\.\.|…)[^\w.]*(?:{LEFT_OUT})?|(?:\.\.\.|…)\s+{LEFT_OUT}|\.\.\.|…")
 """A line that stands for lines left out: `...`, `# ... existing code ...`; not `...rest` or `...,`, which are code."""
+SHOWN_NUMBER = re.compile(r"\s*\d{1,9}[|\t]")
+"""How a line begins that was copied from what reading shows; `404: "missing",` may be code, number and all."""
 QUOTES = re.compile("[\u2018\u2019\u201c\u201d\u00a0\u2013\u2014]")
 
 
@@ -118,7 +120,7 @@ def elision(search: str, new: str) -> str:
 def slip(text: str, search: str) -> str:
     """What kind of slip made a search text miss, if it is one of the usual ones; "" otherwise."""
     rows = [row for row in search.split("\n") if row.strip()]
-    if rows and all(NUMBERED.match(row) for row in rows):
+    if rows and all(SHOWN_NUMBER.match(row) for row in rows):
         return "The search text seems to carry line numbers: leave them out."
     if any(row.strip().startswith("```") for row in rows) and "```" not in text:
         return "The search text seems to carry a code fence: leave it out."

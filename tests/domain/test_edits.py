@@ -215,7 +215,8 @@ def test_line_numbers_are_taken_off():
     ],
 )
 def test_numbers_that_are_not_the_place_of_these_whole_lines_are_text(text: str, search: str, new: str):
-    refused(text, (search, new))
+    said = refused(text, (search, new))
+    assert ("leave them out" in said) == ("|" in search)
 
 
 def test_line_numbers_do_not_choose_from_several_places():
