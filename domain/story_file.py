@@ -14,7 +14,7 @@ from typing import Literal
 from .sections import Section, as_prose, find_sections, list_items, named, outside_fences, plain_title
 from .statuses import READY, Kind, read_status
 from .stories import Story
-from .story_text import split_criteria
+from .story_text import split_criteria, told_and_noted
 from .workflow_tree import Note
 
 _STATUS = re.compile(
@@ -32,6 +32,9 @@ _OUTCOME = re.compile(
     r"(?:\*\*)?Outcome:?(?:\*\*)?:?\s*(?:\*\*)?\s*(Approved?|Changes Requested|Blocked)", re.IGNORECASE
 )
 RECORD = ("Context Reference", "Agent Model Used", "Debug Log References", "Completion Notes List", "File List")
+PLANNED = "From the Plan"
+"""The part of the Dev Notes that says what else the plan says of the story."""
+
 FileKind = Literal["NEW", "MODIFIED", "DELETED", ""]
 
 
@@ -99,15 +102,20 @@ def new_story_file(
         *(f"Meet criterion {number}: {_short(text)} (AC: {number})" for number, text in enumerate(criteria, 1)),
         f"Cover every criterion with tests (AC: {', '.join(str(n) for n in range(1, len(criteria) + 1))})",
     ]
+    told, planned = told_and_noted(story.text)
     notes = [as_prose(dev_notes, deepest_kept=3)] if dev_notes.strip() else []
-    if story.files or story.appends:
-        expected = [*(f"- `{path}`" for path in story.files), *(f"- `{path}` (append only)" for path in story.appends)]
+    expected = [*(f"- `{path}`" for path in story.files), *(f"- `{path}` (append only)" for path in story.appends)]
+    if planned or expected:
+        notes.append(f"### {PLANNED}")
+    if planned:
+        notes.append(as_prose(planned))
+    if expected:
         notes.append("Files this story is expected to touch:\n\n" + "\n".join(expected))
     cited = [f"- [Source: {source}]" for source in references]
     parts = [
         f"# Story {story.id}: {story.title}",
         f"Status: {status}",
-        f"## Story\n\n{_told(story)}",
+        f"## Story\n\n{as_prose(told or story.title)}",
         "## Acceptance Criteria\n\n" + "\n".join(f"{n}. {one_line(text)}" for n, text in enumerate(criteria, 1)),
         "## Tasks / Subtasks\n\n" + "\n".join(_box(text) for text in boxes),
         "## Dev Notes" + "".join(f"\n\n{note}" for note in notes),
@@ -118,12 +126,6 @@ def new_story_file(
         "## Change Log",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _told(story: Story) -> str:
-    """The story's own sentence: what stands before the first label."""
-    told = re.split(r"\n\s*(?:[-*+]\s+)?\*\*[^*\n]+:?\*\*|\n#{3,6}\s", "\n" + story.text)[0].strip()
-    return as_prose(told or story.title)
 
 
 def one_line(text: str) -> str:

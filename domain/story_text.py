@@ -37,6 +37,8 @@ LABELS: dict[str, str] = {
 _LABEL = re.compile(
     r"\s*(?:[-*+]\s+)?(?:\*\*|__)(?P<name>[^*_:]{2,40}):?(?:\*\*|__):?\s*(?P<rest>.*)|#{3,6}\s+(?P<head>[^:]{2,40}):?\s*"
 )
+_FIELDS = frozenset(LABELS.values()) - {"technical notes"}
+_HEADING = re.compile(r"#{1,6}\s+(.*?)[\s#]*")
 _BULLET = re.compile(r"(?P<indent>\s*)(?:[-*+•]|\d+[.)])\s+(?:\[[ xX]\]\s+)?(?P<text>.*)")
 _STEP = re.compile(r"(?:\*\*|__)?(?P<word>given|when|then|and|but)\b(?:\*\*|__)?", re.IGNORECASE)
 _AC_MARK = re.compile(
@@ -73,6 +75,41 @@ def labelled(lines: Sequence[str]) -> list[Labelled]:
         elif fields:
             fields[-1][2].append(line)
     return [Labelled(name, number, tuple(body)) for name, number, body in fields if name]
+
+
+def told_and_noted(text: str) -> tuple[str, str]:
+    """What a planned story says before its first label, and what it says below labels that are no fields of ours.
+
+    A field of ours ends at the next label, or at a paragraph that is no list; only criteria may be paragraphs.
+    """
+    told, noted = list[str](), list[str]()
+    part, field, begun, gap, fenced = told, "", False, False, False
+    for line in text.splitlines():
+        fenced ^= line.lstrip().startswith(("```", "~~~"))
+        label = None if fenced else _label_of(line)
+        prose = bool(line.strip()) and not line[0].isspace() and not _BULLET.fullmatch(line)
+        if label or (field not in ("", "criteria") and begun and gap and prose):
+            field, said = label or ("", line)
+            part, begun = noted, False
+        else:
+            said = line
+        if not field and (fenced or said.strip() not in ("---", "***")):
+            part.append(said)
+        gap = not said.strip()
+        begun = begun or not gap
+    return "\n".join(told).strip(), "\n".join(noted).strip()
+
+
+def _label_of(line: str) -> tuple[str, str] | None:
+    """The field of ours that a line opens, and what it says of it; "" and the line for another label, None for none."""
+    found, heading = _LABEL.fullmatch(line), _HEADING.fullmatch(line)
+    name = (found["name"] or found["head"]).strip().lower() if found else ""
+    if found and LABELS.get(name) in _FIELDS:
+        return LABELS[name], found["rest"] or ""
+    if heading:
+        return "", f"**{heading[1]}**"
+    labels = found and (name in LABELS or not found["rest"] or ":" in line[: found.start("rest")])
+    return ("", line) if labels and not _STEP.match(name) else None
 
 
 def read_criteria(lines: Sequence[str]) -> tuple[str, ...]:

@@ -116,6 +116,59 @@ def test_a_new_story_file_says_what_the_plan_said():
     ]
 
 
+def test_what_the_plan_says_below_other_labels_stands_in_the_notes():
+    text = """As a user, I want to log in.
+
+**As a** guest, I do not.
+
+**Acceptance Criteria:**
+
+1. A wrong password is refused
+
+A second one.
+
+**Priority:** 2
+
+Seldom used.
+
+**Technical Notes:** Hash with argon2id.
+
+## Dev Agent Record
+
+Sessions end after 15 minutes.
+
+```sh
+**Files:** no label
+---
+```
+
+---
+
+**Files:**
+
+- `a.py`
+
+- `b.py`
+
+After the files.
+
+**Open Questions**
+
+- None yet
+"""
+    made = new_story_file(STORY.model_copy(update={"text": text}))
+    read = read_story_file(made)
+    assert read.story == "As a user, I want to log in.\n\n**As a** guest, I do not."
+    planned = next(section for section in find_sections(made) if section.title == "From the Plan").own_text(made)
+    noted, _, files = planned.partition("Files this story is expected to touch:")
+    assert " ".join(noted.split()) == (
+        "Seldom used. **Technical Notes:** Hash with argon2id. **Dev Agent Record** Sessions end after 15 minutes. "
+        "```sh **Files:** no label --- ``` After the files. **Open Questions** - None yet"
+    )
+    assert "`src/account.py`" in files
+    assert [title for title, _ in read.record] == [title for title, _ in read_story_file(NEW).record]
+
+
 def test_a_story_without_criteria_still_has_something_to_meet():
     bare = new_story_file(Story(key="1-1-x", id="1.1", epic="epic-1", title="X"), references=["docs/prd.md#Goals"])
     read = read_story_file(bare)
