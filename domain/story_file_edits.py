@@ -6,16 +6,24 @@ Every edit is idempotent: run again, it changes nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .errors import DocumentError
 from .sections import Section, append_section, as_prose, find_sections, named, plain_title, replace_body
 from .statuses import Kind, judge_move, read_status
-from .stories import ReviewReport
-from .story_file import FileChange, one_line, read_story_file, status_line
+from .stories import ReviewReport, Story
+from .story_file import PLANNED, FileChange, new_story_file, one_line, read_story_file, status_line
 
 FOLLOW_UPS = "Review Follow-ups (AI)"
 REVIEW = "Senior Developer Review (AI)"
+_TOLD = (
+    ("Story", "User Story"),
+    ("Acceptance Criteria",),
+    ("Tasks / Subtasks", "Tasks", "Tasks and Subtasks"),
+    (PLANNED,),
+)
+"""The parts of a story's file that come from the plan, each by the titles it may have, ours first."""
+
 _OUTCOMES = {"approve": "Approve", "changes_requested": "Changes Requested", "blocked": "Blocked"}
 _SEVERITY = {"high": "High", "medium": "Med", "low": "Low"}
 
@@ -40,6 +48,34 @@ def set_status(text: str, status: str, *, by: str = "", repair: bool = False, pa
     newline = "\r\n" if "\r\n" in text[:4096] else "\n"
     at = sections[0].body if sections and sections[0].level == 1 else 0
     return f"{text[:at]}{newline if at else ''}Status: {status}{newline}{'' if at else newline}{text[at:]}"
+
+
+def told_anew(text: str, story: Story) -> str:
+    """The file with its title, story, criteria, tasks and what else the plan says as a new file has them; what is on
+    record of the work stays."""
+    fresh = new_story_file(story)
+    sections = find_sections(text)
+    if sections and sections[0].level == 1:
+        newline = "\r\n" if "\r\n" in text[:4096] else "\n"
+        text = f"{text[: sections[0].start]}{fresh.partition(chr(10))[0]}{newline}{text[sections[0].body :]}"
+    for titles in _TOLD:
+        wanted = named(find_sections(fresh), titles[0])
+        text = _told_anew(text, titles, wanted.own_text(fresh).strip() if wanted else "")
+    return text
+
+
+def _told_anew(text: str, titles: Sequence[str], body: str) -> str:
+    """The file with one part that comes from the plan; its subsections stay, a part that says nothing is not made."""
+    sections = find_sections(text)
+    section = named(sections, *titles)
+    if section:
+        same = section.own_text(text).replace("\r\n", "\n").strip() == body
+        return text if same else replace_body(text, section, body)
+    if not body:
+        return text
+    notes = named(sections, "Dev Notes") if titles[0] == PLANNED else None
+    before = next((s for s in sections if notes and s.start > notes.start), None)
+    return append_section(text, f"{'###' if notes else '##'} {titles[0]}", body, before)
 
 
 def tick_task(text: str, task: int | str, *, done: bool = True, path: str = "story.md") -> str:

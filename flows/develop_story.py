@@ -149,7 +149,7 @@ class Work:
                 return self.end("failed", f"The tests failed after {self.failures} attempts.", Lane.CODE)
             self.state = say(self.state, tests_failed_message(self.tests))
             return None
-        round_number = 100 * self.attempt + len(self.reviews) + 1
+        round_number = 10_000 * (self.start.generation - 1) + 100 * self.attempt + len(self.reviews) + 1
         move_story(self.project, self.story, "review", "dev-story", round_number)
         decision = self.review(summary)
         while isinstance(decision, ReviewAgain):

@@ -19,8 +19,10 @@ from ..domain.progress import batch_table, board_table
 from ..domain.stories import Story, StoryOutcome
 from ..domain.stories_yaml import with_checkpoints
 from ..domain.story_file import new_story_file
+from ..domain.story_file_edits import told_anew
 from .documents import commit_texts
 from .ports import ports_for
+from .story_start import begins_anew
 
 EPICS = "epics.md"
 LIST = "stories.yaml"
@@ -35,7 +37,8 @@ class Sprint(Value):
 
 @task(name="plan-sprint", task_run_name="bob · sprint planning", cache_policy=NO_CACHE)
 def plan_sprint(project: ProjectRef) -> Sprint:
-    """The planned stories, with a board and a file for each in the main line. A board that is there is kept and merged.
+    """The planned stories, with a board and a file for each in the main line. A board that is there is kept and merged;
+    so is the file of a story, until it begins anew because the plan says something else of it.
 
     Raises:
         DocumentError: the epics document is missing, or a heading in it cannot be told apart.
@@ -51,6 +54,10 @@ def plan_sprint(project: ProjectRef) -> Sprint:
         path = f"{settings.stories_folder}/{story.key}.md"
         if path not in there:
             texts[path] = new_story_file(story, references=(epics_path,))
+        elif begins_anew(ports, story):
+            before = ports.workspace.read(tip, path) or ""
+            if (told := told_anew(before, story)) != before:
+                texts[path] = told
     stamp = stamp_of(datetime.now(UTC))
     planned = plan_entries(plan.stories, on_disk=[story.key for story in plan.stories])
     board = ports.workspace.read(tip, board_path)
@@ -62,7 +69,7 @@ def plan_sprint(project: ProjectRef) -> Sprint:
         if merged.text != board:
             texts[board_path] = merged.text
     if texts:
-        commit_texts(ports, texts, "board: sprint planning", "sprint-planning")
+        commit_texts(ports, texts, "board: sprint planning", f"sprint-planning-{tip[:12]}")
     return plan
 
 

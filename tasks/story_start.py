@@ -1,7 +1,8 @@
 """From where does the work on a story start?  From a baseline and an opening that are recorded once.
 
 What a developer reads first depends on what is merged at that moment; a resumed run must read the same, so both are
-kept on the project's shelf under the story and its attempt.
+kept on the project's shelf under the story and its attempt. A story that was given back and says something else since
+begins anew: its next generation has starts of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..domain.stories import Story, StoryOutcome
 from .integration import branch_of
 from .personas import persona_of
 from .ports import Ports, ports_for
+from .recording import event_key
 from .waiting import show_needs
 
 TEXT_FILE_LIMIT = 200_000
@@ -27,17 +29,20 @@ SOURCE = re.compile(r"\.(py|js|jsx|ts|tsx|go|rs|java|kt|c|h|cc|cpp|hpp|rb|php|cs
 
 
 class Start(Value):
-    """Where an attempt at a story begins."""
+    """Where an attempt at a story begins. `story` is the digest of what the story said then."""
 
     baseline: str
     system: str
     messages: tuple[Message, ...]
     context: str = ""
+    generation: int = 1
+    story: str = ""
 
 
-def start_name(story_key: str, attempt: int) -> str:
+def start_name(story_key: str, attempt: int, generation: int = 1) -> str:
     """The shelf's name of an attempt's start."""
-    return f"stories/{story_key}/start-{attempt}.json"
+    again = f"again-{generation}/" if generation > 1 else ""
+    return f"stories/{story_key}/{again}start-{attempt}.json"
 
 
 def outcome_name(story_key: str) -> str:
@@ -51,10 +56,14 @@ def start_story(
 ) -> Start:
     """The start of an attempt: made now, or as it was made before a crash. The worktree is there afterwards."""
     ports = ports_for(project)
-    name = start_name(story.key, attempt)
+    if attempt == 1 and begins_anew(ports, story):
+        _begin_anew(ports, story, persona)
+    generation = _generation(ports, story.key)
+    name = start_name(story.key, attempt, generation)
     kept = ports.shelf.get(name)
     if new := kept is None:
-        ports.shelf.put_new(name, _new_start(ports, story, persona, attempt, because, hint).model_dump_json())
+        made = _new_start(ports, story, persona, attempt, generation, because, hint)
+        ports.shelf.put_new(name, made.model_dump_json())
         kept = ports.shelf.get(name) or ""
     start = Start.model_validate_json(kept)
     worktree = ports.workspace.open(story.key, branch_of(story.key), start.baseline)
@@ -65,11 +74,45 @@ def start_story(
     return start
 
 
-def _new_start(ports: Ports, story: Story, persona: str, attempt: int, because: str, hint: str) -> Start:
+def begins_anew(ports: Ports, story: Story) -> bool:
+    """Whether the work on a story ended as failed, and the story says something else than when it began."""
+    ended = ports.shelf.get(outcome_name(story.key))
+    if ended is None or StoryOutcome.model_validate_json(ended).status != "failed":
+        return False
+    kept = ports.shelf.get(start_name(story.key, 1, _generation(ports, story.key)))
+    said = Start.model_validate_json(kept).story if kept else ""
+    return said not in ("", _digest(story))
+
+
+def _begin_anew(ports: Ports, story: Story, persona: str) -> None:
+    """Keep the start of the story's next generation; from here on it is under way."""
+    generation = _generation(ports, story.key) + 1
+    ports.workspace.abandon(story.key, branch_of(story.key))
+    start = _new_start(ports, story, persona, 1, generation)
+    ports.shelf.put_new(start_name(story.key, 1, generation), start.model_dump_json())
+    keep = StoryOutcome(story=story.key, status="skipped", reason="The story was changed and begins anew.")
+    ports.shelf.put(outcome_name(story.key), keep.model_dump_json(indent=2))
+
+
+def _generation(ports: Ports, story_key: str) -> int:
+    """How often the story has begun anew, from 1."""
+    generation = 1
+    while ports.shelf.get(start_name(story_key, 1, generation + 1)) is not None:
+        generation += 1
+    return generation
+
+
+def _digest(story: Story) -> str:
+    return event_key(story.title, story.text, *story.acceptance_criteria)
+
+
+def _new_start(
+    ports: Ports, story: Story, persona: str, attempt: int, generation: int, because: str = "", hint: str = ""
+) -> Start:
     tip = ports.workspace.tip()
     speaker = persona_of(ports, persona)
     if attempt > 1:
-        before = Start.model_validate_json(ports.shelf.get(start_name(story.key, attempt - 1)) or "{}")
+        before = Start.model_validate_json(ports.shelf.get(start_name(story.key, attempt - 1, generation)) or "{}")
         last = StoryOutcome.model_validate_json(ports.shelf.get(outcome_name(story.key)) or "{}")
         system, messages = conflict_opening(
             story,
@@ -80,11 +123,18 @@ def _new_start(ports: Ports, story: Story, persona: str, attempt: int, because: 
             files=last.files or (because,),
             hint=hint,
         )
-        return Start(baseline=tip, system=system, messages=messages)
+        return Start(baseline=tip, system=system, messages=messages, generation=generation)
     material = _material(ports, story, tip)
     context = assemble(material, ports.config.settings.max_context_tokens // 2)
     system, messages = opening(story, context, ports.config, speaker)
-    return Start(baseline=tip, system=system, messages=messages, context=context.table())
+    return Start(
+        baseline=tip,
+        system=system,
+        messages=messages,
+        context=context.table(),
+        generation=generation,
+        story=_digest(story),
+    )
 
 
 def _material(ports: Ports, story: Story, tip: str) -> Material:

@@ -17,6 +17,7 @@ from storyloom.domain.story_file_edits import (
     set_status,
     tick_all,
     tick_task,
+    told_anew,
 )
 
 STORY = Story(
@@ -381,3 +382,36 @@ def test_no_text_makes_reading_or_an_edit_fall_over(text: str, more: str):
 def test_foreign_text_cannot_open_a_section_or_leave_a_fence_open(text: str):
     document = f"## One\n\n{as_prose(text)}\n\n## Two\n"
     assert [section.title for section in find_sections(document)] == ["One", "Two"]
+
+
+def test_a_story_told_anew_keeps_what_is_on_record_and_says_the_rest_as_the_plan_does():
+    text = add_follow_ups(add_review(NEW, REVIEW, reviewer="Quinn", date="2026-01-01"), REVIEW)
+    text = set_status(add_change_log(text, "2026-01-01", "Failed"), "in-progress")
+    told = STORY.model_copy(
+        update={"title": "Account", "text": "Other.\n\n**Notes:** new\n", "acceptance_criteria": ("New",), "files": ()}
+    )
+    made = told_anew(text, told)
+    read, was = read_story_file(made), read_story_file(text)
+    assert (read.id, read.title, read.status, read.story) == ("1.2", "Account", "in-progress", "Other.")
+    assert read.acceptance_criteria == ("New",)
+    assert [task.criteria for task in read.tasks] == [("1",), ("1",)]
+    assert "**Notes:** new" in read.dev_notes
+    assert "src/account.py" not in read.dev_notes
+    assert (read.change_log, read.reviews, read.record) == (was.change_log, was.reviews, was.record)
+    assert [task.text for task in read.follow_ups] == [task.text for task in was.follow_ups]
+    assert told_anew(made, told) == made
+    assert told_anew(NEW, STORY) == NEW
+
+
+def test_a_file_without_parts_gets_them_and_keeps_its_line_ends():
+    text = (
+        "# Story 1.2: old\r\n\r\nStatus: review\r\n\r\n## User Story\r\n\r\nOld.\r\n\r\n## Dev Notes\r\n\r\nMine.\r\n"
+    )
+    made = told_anew(text, STORY)
+    read = read_story_file(made)
+    assert read.story.startswith("As a reader,")
+    assert read.acceptance_criteria == STORY.acceptance_criteria
+    assert "Mine." in read.dev_notes
+    assert "src/account.py" in read.dev_notes
+    assert made.count("\n") == made.count("\r\n")
+    assert told_anew(made, STORY) == made

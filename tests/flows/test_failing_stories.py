@@ -274,3 +274,78 @@ def test_a_story_that_changes_more_files_than_a_flow_may_be_told_of_is_merged(ba
     assert ends["1-1-part"].status == "merged", ends["1-1-part"].reason[:300]
     assert ends["1-1-part"].files[-1].endswith(" more")
     assert len(workspace.files(workspace.tip())) > 6_000
+
+
+def rewrite(folder, workspace, old, new):
+    """Somebody changes the plan on a branch of theirs, and the main line takes it over."""
+    plan = folder / "repo" / "docs" / "epics.md"
+    plan.write_text(plan.read_text().replace(old, new))
+    people.git(folder / "repo", "commit", "-qam", "The story says what was meant")
+    workspace.follow("main")
+
+
+def told(word):
+    heading, _, labels = story(1, "`part1.py`").partition("\n\n")
+    criteria = f"**Acceptance Criteria:**\n\n1. It is {word}\n\n"
+    return f"{heading}\n\nWrite the {word} thing.\n\n{criteria}**Technical Notes:** {word} is right.\n\n{labels}"
+
+
+def met(word):
+    verdict = {"criterion": f"It is {word}", "met": True, "evidence": "part1.py:1"}
+    return ModelReply(parsed={"verdict": "approve", "summary": "fine", "criteria": [verdict], "findings": []})
+
+
+def test_a_failed_story_begins_anew_once_it_is_rewritten_and_not_before(batch, tmp_path):
+    asked = []
+
+    def model(request):
+        said = str(request.messages)
+        asked.append((request.purpose, [word for word in ("FIRST", "SECOND") if word in said]))
+        return met("SECOND") if request.purpose == "review" else finishing("part1.py", f"X = {asked[-1][1]}\n")
+
+    def tests(command, worktree, *_):
+        return GOOD if "SECOND" in (Path(worktree) / "part1.py").read_text() else BAD
+
+    ends, workspace = batch([told("FIRST")], model, tests)
+    again, _ = batch([], model, tests, when_asked="set_aside")
+    assert ends["1-1-part"].status == again["1-1-part"].status == "failed"
+    assert asked == [("work", ["FIRST"])], "an unchanged story repeats no call"
+
+    rewrite(tmp_path, workspace, "FIRST", "SECOND")
+    ends, _ = batch([], model, tests, when_asked="set_aside")
+    assert ends["1-1-part"].status == "merged", ends["1-1-part"].reason
+    assert ends["1-1-part"].attempts == 1, "attempts of its own"
+    assert asked[1:] == [("work", ["SECOND"]), ("review", ["SECOND"])]
+    text = workspace.read(workspace.tip(), "docs/stories/1-1-part.md")
+    assert "FIRST" not in text
+    assert text.partition("## Dev Agent Record")[0].count("SECOND") == 4  # story, criterion, its task, notes
+    assert "Failed (code): The tests failed after 1 attempts." in text, "what is on record stays"
+
+
+def test_a_story_that_is_under_way_goes_on_as_it_began(batch, tmp_path, monkeypatch):
+    from storyloom.tasks.develop_turn import develop_turn
+
+    monkeypatch.setattr(develop_turn, "retries", 0)
+    asked, down = [], []
+
+    def model(request):
+        if request.purpose == "review":
+            return met("SECOND")
+        asked.append([word for word in ("FIRST", "SECOND", "THIRD") if word in str(request.messages)])
+        if down:
+            raise ModelBusy("The provider is down.")
+        return finishing("part1.py", f"X = {asked[-1]}\n")
+
+    def tests(command, worktree, *_):
+        return BAD if "FIRST" in (Path(worktree) / "part1.py").read_text() else GOOD
+
+    _, workspace = batch([told("FIRST")], model, tests)
+    rewrite(tmp_path, workspace, "FIRST", "SECOND")
+    down.append(1)
+    ends, _ = batch([], model, tests, when_asked="set_aside")
+    assert ends["1-1-part"].status == "waiting"
+    rewrite(tmp_path, workspace, "Write the SECOND", "Write the THIRD")
+    down.clear()
+    ends, _ = batch([], model, tests, when_asked="set_aside")
+    assert ends["1-1-part"].status == "merged", ends["1-1-part"].reason
+    assert asked == [["FIRST"], ["SECOND"], ["SECOND"]]
