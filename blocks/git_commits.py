@@ -139,13 +139,22 @@ class Operations:
 
     def find(self, git: Git, tip: str, op_id: str) -> str | None:
         """The oldest commit in the history of `tip` that carries an operation's id and was not reverted."""
+        line = self._line(git, tip)
+        return next((commit for commit in line.made.get(op_id, ()) if not line.undone(commit)), None)
+
+    def undone(self, git: Git, tip: str, op_id: str) -> str | None:
+        """The youngest commit that carries an operation's id, if all that do were reverted."""
+        made = self._line(git, tip).made.get(op_id, ())
+        return made[-1] if made and self.find(git, tip, op_id) is None else None
+
+    def _line(self, git: Git, tip: str) -> _Line:
         at, line = self._known
         if at != tip:
             if not at or not git.is_ancestor(at, tip):
                 at, line = "", _Line()
             line = line.followed_by(_read(git, f"{at}..{tip}" if at else tip))
             self._known = (tip, line)
-        return next((commit for commit in line.made.get(op_id, ()) if not line.undone(commit)), None)
+        return line
 
     def made(self, parent: str, commit: str, op_id: str) -> None:
         """Take note of a commit of our own whose only parent is `parent`."""

@@ -270,6 +270,12 @@ class GitWorkspace:
         tip = git.ref(self._ref)
         return self._operations.find(git, tip, op_id) if tip else None
 
+    def undone_op(self, op_id: str) -> str | None:
+        """The main line's last commit that carries `Op-Id: op_id`, if a person has reverted it and all before it."""
+        git = self._trees.repository()
+        tip = git.ref(self._ref)
+        return self._operations.undone(git, tip, op_id) if tip else None
+
     def follow(self, branch: str) -> str:
         """Bring new commits of the person's branch into the main line, and return its tip.
 

@@ -252,6 +252,10 @@ class Workspace(Protocol):
         """The main line's commit that carries `Op-Id: op_id`."""
         ...
 
+    def undone_op(self, op_id: str) -> str | None:
+        """The main line's last commit that carries an operation, if a person has reverted it and all before it."""
+        ...
+
     def abandon(self, name: str, branch: str) -> None:
         """Remove the worktree and its branch."""
         ...

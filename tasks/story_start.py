@@ -17,7 +17,7 @@ from ..domain.developer_prompts import conflict_opening, opening
 from ..domain.model_calls import Message, Value
 from ..domain.ports import Limits, ProjectRef
 from ..domain.stories import Story, StoryOutcome
-from .integration import branch_of
+from .integration import branch_of, merge_op
 from .personas import persona_of
 from .ports import Ports, ports_for
 from .recording import event_key
@@ -29,7 +29,10 @@ SOURCE = re.compile(r"\.(py|js|jsx|ts|tsx|go|rs|java|kt|c|h|cc|cpp|hpp|rb|php|cs
 
 
 class Start(Value):
-    """Where an attempt at a story begins. `story` is the digest of what the story said then."""
+    """Where an attempt at a story begins.
+
+    `story` is the digest of what the story said then, `undone` the merge of it that had been reverted by then.
+    """
 
     baseline: str
     system: str
@@ -37,6 +40,7 @@ class Start(Value):
     context: str = ""
     generation: int = 1
     story: str = ""
+    undone: str = ""
 
 
 def start_name(story_key: str, attempt: int, generation: int = 1) -> str:
@@ -75,13 +79,16 @@ def start_story(
 
 
 def begins_anew(ports: Ports, story: Story) -> bool:
-    """Whether the work on a story ended as failed, and the story says something else than when it began."""
-    ended = ports.shelf.get(outcome_name(story.key))
-    if ended is None or StoryOutcome.model_validate_json(ended).status != "failed":
-        return False
+    """Whether a story failed and says something else than when it began, or was merged and a person reverted that."""
     kept = ports.shelf.get(start_name(story.key, 1, _generation(ports, story.key)))
-    said = Start.model_validate_json(kept).story if kept else ""
-    return said not in ("", _digest(story))
+    if kept is None:
+        return False
+    start = Start.model_validate_json(kept)
+    if _undone(ports, story) not in ("", start.undone):
+        return True
+    ended = ports.shelf.get(outcome_name(story.key))
+    failed = ended is not None and StoryOutcome.model_validate_json(ended).status == "failed"
+    return failed and start.story not in ("", _digest(story))
 
 
 def _begin_anew(ports: Ports, story: Story, persona: str) -> None:
@@ -90,8 +97,13 @@ def _begin_anew(ports: Ports, story: Story, persona: str) -> None:
     ports.workspace.abandon(story.key, branch_of(story.key))
     start = _new_start(ports, story, persona, 1, generation)
     ports.shelf.put_new(start_name(story.key, 1, generation), start.model_dump_json())
-    keep = StoryOutcome(story=story.key, status="skipped", reason="The story was changed and begins anew.")
+    keep = StoryOutcome(story=story.key, status="skipped", reason="The story was changed or reverted and begins anew.")
     ports.shelf.put(outcome_name(story.key), keep.model_dump_json(indent=2))
+
+
+def _undone(ports: Ports, story: Story) -> str:
+    """The story's merge that a person has reverted, "" if none."""
+    return ports.workspace.undone_op(merge_op(story.key)) or ""
 
 
 def _generation(ports: Ports, story_key: str) -> int:
@@ -134,6 +146,7 @@ def _new_start(
         context=context.table(),
         generation=generation,
         story=_digest(story),
+        undone=_undone(ports, story),
     )
 
 

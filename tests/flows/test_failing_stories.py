@@ -349,3 +349,26 @@ def test_a_story_that_is_under_way_goes_on_as_it_began(batch, tmp_path, monkeypa
     ends, _ = batch([], model, tests, when_asked="set_aside")
     assert ends["1-1-part"].status == "merged", ends["1-1-part"].reason
     assert asked == [["FIRST"], ["SECOND"], ["SECOND"]]
+
+
+def test_a_merge_that_a_person_reverts_is_made_anew_once(batch, tmp_path):
+    written = []
+
+    def model(request):
+        if request.purpose == "review":
+            return approved()
+        written.append(f"X = {len(written) + 1}\n")
+        return finishing("part1.py", written[-1])
+
+    _, workspace = batch([story(1, "`part1.py`")], model)
+    tree, at = workspace.integration(), tmp_path / "repo"
+    who = ("-c", "user.name=t", "-c", "user.email=t@localhost")
+    people.git(tree, *who, "revert", "-m", "1", "--no-edit", "HEAD")
+    for _ in range(2):
+        ends, workspace = batch([], model, when_asked="set_aside")
+        assert workspace.read(workspace.tip(), "part1.py") == "X = 2\n"
+    assert ends == {}, "it is done"
+    assert len(written) == 2
+    merges = people.git(at, "log", "--merges", "--format=%s", "storyloom/main").split("\n")
+    assert merges.count("Merge story 1.1: Part") == 2
+    assert "1-1-part: done" in workspace.read(workspace.tip(), "docs/sprint-status.yaml")
