@@ -70,9 +70,15 @@ def json_in(text: str) -> Any:
     """The JSON value in an answer, code fence or words around it tolerated.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or it nests too deeply.
     """
-    stripped = text.strip()
+    try:
+        return _json_in(text.strip())
+    except RecursionError:
+        raise ValueError("The JSON value nests too deeply.") from None
+
+
+def _json_in(stripped: str) -> Any:
     if stripped.startswith("```"):
         stripped = stripped.split("\n", 1)[-1].rsplit("```", 1)[0].strip()
     try:

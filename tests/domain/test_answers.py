@@ -85,6 +85,12 @@ def test_what_is_no_json_is_never_guessed(text: str) -> None:
         json_in(text)
 
 
+def test_json_that_nests_beyond_all_measure_is_none() -> None:
+    for text in ("[" * 100_000, "see: " + "[" * 100_000 + "]" * 100_000):
+        with pytest.raises(ValueError, match="nests too deeply"):
+            json_in(text)
+
+
 def test_a_repair_shows_the_answer_and_its_faults() -> None:
     question = repaired(request(), '{"a"}', ["points: 99 is too large"])
     assert [m.role for m in question.messages] == ["user", "assistant", "user"]
