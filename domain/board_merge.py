@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -39,7 +40,8 @@ def merge(text: str, planned: Sequence[Planned], *, stamp: str = "", path: str =
     """The board with every planned row on it, at the more advanced of both statuses.
 
     New rows are put where the plan has them. A row that is no longer planned leaves the section but stays as a comment
-    with its status; if a new row of the same epic has the same title under another number, it takes the status over.
+    with its status. It hands that over to a new row of the same epic with the same title under another number, else to
+    the only new row with its number under another title.
     Words that mean nothing are replaced and kept as a comment; rows outside the method's grammar stay as they are.
 
     Raises:
@@ -60,7 +62,9 @@ def merge(text: str, planned: Sequence[Planned], *, stamp: str = "", path: str =
     have = {entry.key: entry for entry in board.entries}
     gone = [entry for entry in board.entries if entry.kind is not Kind.UNKNOWN and entry.key not in wanted]
     fresh = [key for key in wanted if key not in have]
-    renamed = _renames(gone, fresh)
+    renumbered = _renumbered(gone, fresh)
+    retitled = _retitled(board.entries, gone, list(wanted), fresh, renumbered)
+    renamed = {**renumbered, **retitled}
     raised: dict[str, tuple[str, str]] = {}
     replaced: dict[str, str] = {}
     for entry in board.entries:
@@ -79,7 +83,7 @@ def merge(text: str, planned: Sequence[Planned], *, stamp: str = "", path: str =
     _insert(lines, layout, board, planned, {new: have[old].status for old, new in renamed.items()})
     merged = "".join(lines)
     dropped = {entry.key: entry.raw for entry in gone if entry.key not in renamed}
-    notes = tuple(_drop_note(entry, fresh, path) for entry in gone if entry.key in dropped)
+    notes = tuple(_gone_note(entry, retitled, path) for entry in gone if entry.key not in renumbered)
     if stamp and merged != text:
         merged = touch(merged, stamp)
     unread = next((note for note in board.notes if UNREAD in note.message), None)
@@ -111,7 +115,7 @@ def _rewrite(line: str, offset: int, entry: Entry, status: str, newline: str) ->
     return f"{changed.rstrip()}{',' if '#' in changed else '  #'} was: {entry.raw}{newline}"
 
 
-def _renames(gone: Sequence[Entry], fresh: Sequence[str]) -> dict[str, str]:
+def _renumbered(gone: Sequence[Entry], fresh: Sequence[str]) -> dict[str, str]:
     """Old key to new key, where one story of an epic has the same title under another number."""
     renamed = {}
     for entry in gone:
@@ -123,11 +127,32 @@ def _renames(gone: Sequence[Entry], fresh: Sequence[str]) -> dict[str, str]:
     return renamed
 
 
-def _drop_note(entry: Entry, fresh: Sequence[str], path: str) -> Note:
-    mine = _parts(entry.key)
-    heir = next((key for key in fresh if mine.kind is Kind.STORY and _parts(key) == mine), "")
-    hint = f"; if it was renamed to `{heir}`, set that to `{entry.raw}` by a repair" if heir else ""
-    return Note(path, entry.line, f"`{entry.key}` ({entry.raw}) is no longer planned and is kept as a comment{hint}")
+def _retitled(
+    there: Sequence[Entry],
+    gone: Sequence[Entry],
+    wanted: Sequence[str],
+    fresh: Sequence[str],
+    renumbered: Mapping[str, str],
+) -> dict[str, str]:
+    """Old key to new key, where one story alone has a number, on the board and in the plan, under another title."""
+    had = Counter(_parts(entry.key) for entry in there)
+    has = Counter(_parts(key) for key in wanted)
+    heirs = {_parts(key): key for key in fresh if key not in renumbered.values() and has[_parts(key)] == 1}
+    return {
+        entry.key: heirs[_parts(entry.key)]
+        for entry in gone
+        if entry.kind is Kind.STORY
+        and entry.key not in renumbered
+        and had[_parts(entry.key)] == 1
+        and _parts(entry.key) in heirs
+    }
+
+
+def _gone_note(entry: Entry, retitled: Mapping[str, str], path: str) -> Note:
+    what = f"`{entry.key}` ({entry.raw}) is no longer planned and is kept as a comment"
+    if heir := retitled.get(entry.key):
+        what += f"; `{heir}` has its number and takes its status over: give it another if it is another story"
+    return Note(path, entry.line, what)
 
 
 def _parts(key: str) -> KeyParts:

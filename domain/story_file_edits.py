@@ -50,14 +50,19 @@ def set_status(text: str, status: str, *, by: str = "", repair: bool = False, pa
     return f"{text[:at]}{newline if at else ''}Status: {status}{newline}{'' if at else newline}{text[at:]}"
 
 
+def set_title(text: str, story: Story) -> str:
+    """The file with the story's number and title in its first heading."""
+    first = next(iter(find_sections(text)), None)
+    if first is None or first.level != 1:
+        return text
+    newline = "\r\n" if text[first.start : first.body].endswith("\r\n") else "\n"
+    return f"{text[: first.start]}# Story {story.id}: {story.title}{newline}{text[first.body :]}"
+
+
 def told_anew(text: str, story: Story) -> str:
     """The file with its title, story, criteria, tasks and what else the plan says as a new file has them; what is on
     record of the work stays."""
-    fresh = new_story_file(story)
-    sections = find_sections(text)
-    if sections and sections[0].level == 1:
-        newline = "\r\n" if "\r\n" in text[:4096] else "\n"
-        text = f"{text[: sections[0].start]}{fresh.partition(chr(10))[0]}{newline}{text[sections[0].body :]}"
+    fresh, text = new_story_file(story), set_title(text, story)
     for titles in _TOLD:
         wanted = named(find_sections(fresh), titles[0])
         text = _told_anew(text, titles, wanted.own_text(fresh).strip() if wanted else "")

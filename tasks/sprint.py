@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
 
 from ..domain.board import merge, new_board, plan_entries, read_board, stamp_of
 from ..domain.epics import Epic, read_epics
@@ -19,9 +20,9 @@ from ..domain.progress import batch_table, board_table
 from ..domain.stories import Story, StoryOutcome
 from ..domain.stories_yaml import with_checkpoints
 from ..domain.story_file import new_story_file
-from ..domain.story_file_edits import told_anew
+from ..domain.story_file_edits import set_title, told_anew
 from .documents import commit_texts
-from .ports import ports_for
+from .ports import Ports, ports_for
 from .story_start import begins_anew
 
 EPICS = "epics.md"
@@ -49,28 +50,47 @@ def plan_sprint(project: ProjectRef) -> Sprint:
     tip = ports.workspace.tip()
     epics_path, board_path = (f"{settings.planning_folder}/{name}" for name in (EPICS, BOARD))
     texts: dict[str, str | None] = {}
-    there = set(ports.workspace.files(tip))
-    for story in plan.stories:
-        path = f"{settings.stories_folder}/{story.key}.md"
-        if path not in there:
-            texts[path] = new_story_file(story, references=(epics_path,))
-        elif begins_anew(ports, story):
-            before = ports.workspace.read(tip, path) or ""
-            if (told := told_anew(before, story)) != before:
-                texts[path] = told
     stamp = stamp_of(datetime.now(UTC))
     planned = plan_entries(plan.stories, on_disk=[story.key for story in plan.stories])
     board = ports.workspace.read(tip, board_path)
+    renamed: Mapping[str, str] = {}
     if board is None:
         name = ports.config.project.name or "project"
         texts[board_path] = new_board(name, planned, stamp, story_location=settings.stories_folder)
     else:
         merged = merge(board, planned, stamp=stamp, path=board_path)
+        renamed = merged.renamed
+        for note in merged.notes:
+            get_run_logger().warning("%s:%s: %s", note.path, note.line, note.message)
         if merged.text != board:
             texts[board_path] = merged.text
+    texts |= _story_files(ports, plan.stories, tip, epics_path, renamed)
     if texts:
         commit_texts(ports, texts, "board: sprint planning", f"sprint-planning-{tip[:12]}")
     return plan
+
+
+def _story_files(
+    ports: Ports, stories: Sequence[Story], tip: str, source: str, renamed: Mapping[str, str]
+) -> dict[str, str | None]:
+    """What changes in the stories' files: new ones, those of stories that begin anew, and, of `renamed` keys (old to
+    new), those that go along with their story."""
+    folder, there = ports.config.settings.stories_folder, set(ports.workspace.files(tip))
+    texts: dict[str, str | None] = {}
+    before = {new: f"{folder}/{old}.md" for old, new in renamed.items()}
+    for story in stories:
+        path = f"{folder}/{story.key}.md"
+        if path not in there:
+            old = before.get(story.key, "")
+            if old in there:
+                texts[path], texts[old] = set_title(ports.workspace.read(tip, old) or "", story), None
+            else:
+                texts[path] = new_story_file(story, references=(source,))
+        elif begins_anew(ports, story):
+            text = ports.workspace.read(tip, path) or ""
+            if (told := told_anew(text, story)) != text:
+                texts[path] = told
+    return texts
 
 
 def read_sprint(project: ProjectRef) -> Sprint:

@@ -299,11 +299,33 @@ def test_a_merge_keeps_the_more_advanced_status_and_raises_what_has_a_file():
 
 def test_an_orphan_leaves_the_section_and_stays_as_a_comment_with_its_status():
     text = set_status(BOARD, "1-2-account-page", "done")
-    merged = merge(text, plan_entries([SHELF[0], story("1.2", "Profile"), SHELF[2]]))
+    merged = merge(text, plan_entries([SHELF[0], story("1.3", "Profile"), SHELF[2]]))
     assert merged.dropped == {"1-2-account-page": "done"}
     assert "  # no longer planned: 1-2-account-page: done\n" in merged.text
-    assert read_board(merged.text).get("1-2-profile").status == "backlog"
-    assert "if it was renamed to `1-2-profile`" in merged.notes[0].message
+    assert read_board(merged.text).get("1-3-profile").status == "backlog"
+    assert merged.notes[0].message == "`1-2-account-page` (done) is no longer planned and is kept as a comment"
+
+
+def test_a_story_whose_title_is_corrected_keeps_its_status_and_it_is_said():
+    text = set_status(BOARD, "1-2-account-page", "done")
+    plan = plan_entries([SHELF[0], story("1.2", "Accounts page"), SHELF[2]])
+    merged = merge(text, plan)
+    assert merged.renamed == {"1-2-account-page": "1-2-accounts-page"}
+    assert merged.dropped == {}
+    assert read_board(merged.text).get("1-2-accounts-page").status == "done"
+    assert "  # no longer planned: 1-2-account-page: done\n" in merged.text
+    assert "`1-2-accounts-page` has its number and takes its status over" in merged.notes[0].message
+    assert merge(merged.text, plan).text == merged.text
+
+
+def test_a_number_that_is_not_one_storys_alone_hands_nothing_over():
+    done = set_status(BOARD, "1-2-account-page", "done")
+    twice = [SHELF[0], story("1.2", "Accounts"), story("1.2", "Pages"), SHELF[2]]
+    assert merge(done, plan_entries(twice)).renamed == {}
+    both = merge(done, plan_entries([*SHELF, story("1.2", "Accounts")])).text
+    assert merge(both, plan_entries([SHELF[0], story("1.2", "Pages"), SHELF[2]])).renamed == {}
+    moved = [SHELF[0], story("1.2", "Login page"), story("1.3", "Account page"), SHELF[2]]
+    assert merge(done, plan_entries(moved)).renamed == {"1-2-account-page": "1-3-account-page"}
 
 
 def test_a_story_that_got_another_number_keeps_its_status():

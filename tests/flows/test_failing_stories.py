@@ -372,3 +372,25 @@ def test_a_merge_that_a_person_reverts_is_made_anew_once(batch, tmp_path):
     merges = people.git(at, "log", "--merges", "--format=%s", "storyloom/main").split("\n")
     assert merges.count("Merge story 1.1: Part") == 2
     assert "1-1-part: done" in workspace.read(workspace.tip(), "docs/sprint-status.yaml")
+
+
+def test_a_merged_story_whose_title_is_corrected_is_not_developed_again(batch, tmp_path):
+    asked = []
+
+    def model(request):
+        asked.append(request.tags.story)
+        return approved() if request.purpose == "review" else finishing("part1.py", "X = 1\n")
+
+    ends, workspace = batch([story(1, "`part1.py`")], model)
+    assert ends["1-1-part"].status == "merged", ends["1-1-part"].reason
+    people.git(tmp_path / "repo", "merge", "-q", "--ff-only", "storyloom/main")
+    rewrite(tmp_path, workspace, "Story 1.1: Part", "Story 1.1: The part")
+    calls = len(asked)
+    ends, _ = batch([], model)
+    assert ends == {}
+    assert len(asked) == calls
+    tip = workspace.tip()
+    assert "  1-1-the-part: done\n" in workspace.read(tip, "docs/sprint-status.yaml")
+    text = workspace.read(tip, "docs/stories/1-1-the-part.md")
+    assert text.startswith("# Story 1.1: The part\n\nStatus: done\n")
+    assert workspace.read(tip, "docs/stories/1-1-part.md") is None
