@@ -66,7 +66,7 @@ def plan_sprint(project: ProjectRef) -> Sprint:
             texts[board_path] = merged.text
     texts |= _story_files(ports, plan.stories, tip, epics_path, renamed)
     if texts:
-        commit_texts(ports, texts, "board: sprint planning", f"sprint-planning-{tip[:12]}")
+        commit_texts(ports, texts, "board: sprint planning", "sprint-planning")
     return plan
 
 
