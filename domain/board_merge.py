@@ -17,6 +17,9 @@ from .keys import KeyParts, key_kind, read_key
 from .statuses import Kind, further
 from .workflow_tree import Note
 
+UNPLANNED = "no longer planned"
+"""What the comment says that keeps the row of a story which the plan has no more."""
+
 
 @dataclass(frozen=True)
 class Merged:
@@ -71,7 +74,7 @@ def merge(text: str, planned: Sequence[Planned], *, stamp: str = "", path: str =
         number = entry.line - 1
         if entry in gone:
             indent = lines[number][: len(lines[number]) - len(lines[number].lstrip())]
-            lines[number] = f"{indent}# no longer planned: {lines[number].strip()}{layout.newline}"
+            lines[number] = f"{indent}# {UNPLANNED}: {lines[number].strip()}{layout.newline}"
         elif entry.key in wanted:
             status = further(entry.kind, wanted[entry.key], entry.status)
             if not entry.status:

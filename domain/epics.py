@@ -205,7 +205,7 @@ def _story(key: str, section: _Section) -> tuple[Story, Needs]:
 
 
 def _with_needs(drafts: list[tuple[Story, Needs, str, int]], notes: list[Note]) -> tuple[Story, ...]:
-    """The stories with their prerequisites as keys."""
+    """The stories with their prerequisites as keys; one that is not planned stays as it is named ("Story N.M")."""
     order = [draft[0] for draft in drafts]
     by_id = {story.id: story.key for story in reversed(order)}
     keys = {story.key for story in order}
@@ -220,15 +220,13 @@ def _with_needs(drafts: list[tuple[Story, Needs, str, int]], notes: list[Note]) 
                 notes.append(Note(path, where, message))
                 continue
             missing = [name for name in found if name not in keys]
-            notes += [
-                Note(path, where, f"Story {story.id} needs {name}, which is not planned", "error") for name in missing
-            ]
+            notes += [Note(path, where, f"Story {story.id} needs {name}, which is not planned") for name in missing]
             if story.key in found:
                 notes.append(Note(path, where, f"Story {story.id} names itself as a prerequisite; that is left out"))
-            wanted.update(dict.fromkeys(name for name in found if name in keys and name != story.key))
-        finished.append(
-            story.model_copy(update={"depends_on": tuple(other.key for other in order if other.key in wanted)})
-        )
+            wanted.update(dict.fromkeys(name for name in found if name != story.key))
+        planned = [other.key for other in order if other.key in wanted]
+        unplanned = [name for name in wanted if name not in keys]
+        finished.append(story.model_copy(update={"depends_on": (*planned, *unplanned)}))
     return tuple(finished)
 
 

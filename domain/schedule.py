@@ -124,13 +124,19 @@ def _plan_edges(stories: Sequence[Story]) -> Iterable[tuple[str, str]]:
     last: list[str] = []
     for rows in epics.values():
         own = {story.key for story in rows}
-        if not any(story.independent or set(story.depends_on) - own for story in rows):
+        if not any(story.independent or _names_others(story, own) for story in rows):
             first = next((story for story in rows if not story.depends_on), rows[0])
             yield from ((first.key, before) for before in last)
         follows = [(story.key, before.key) for before, story in pairwise(rows) if not _declares(story)]
         yield from follows
         needed = {name for story in rows for name in story.depends_on} | {before for _, before in follows}
         last = [story.key for story in rows if story.key not in needed]
+
+
+def _names_others(story: Story, own: Collection[str]) -> bool:
+    """Whether a story needs one of another epic; `own` are the planned ones of its epic."""
+    number = story.epic.removeprefix("epic-")
+    return any(name not in own and not name.startswith(f"{number}-") for name in story.depends_on)
 
 
 def _declares(story: Story) -> bool:

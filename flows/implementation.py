@@ -149,8 +149,8 @@ def batch(project: ProjectRef, done: list[str], width: int) -> dict[str, StoryOu
     sprint, pace = read_sprint(project), Pace()
     stories = {story.key: story for story in sprint.stories}
     dag = build_dag(sprint.stories)
+    merged, ends = {*done, *sprint.gone}, dict[str, StoryOutcome]()
     dag.require_acyclic()
-    merged, ends = set(done), dict[str, StoryOutcome]()
     running: dict[str, PrefectFuture[StoryOutcome]] = {}
     with beside("board") as do:  # a lane that became free does not wait for what is shown
         while True:

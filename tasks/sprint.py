@@ -21,6 +21,7 @@ from ..domain.stories import Story, StoryOutcome
 from ..domain.stories_yaml import with_checkpoints
 from ..domain.story_file import new_story_file
 from ..domain.story_file_edits import set_title, told_anew
+from ..domain.unplanned import done_stories, with_done
 from .documents import commit_texts
 from .ports import Ports, ports_for
 from .story_start import begins_anew
@@ -30,10 +31,11 @@ LIST = "stories.yaml"
 
 
 class Sprint(Value):
-    """What the epics document plans."""
+    """What the epics document plans. `gone` are keys of prerequisites that are done and not planned any more."""
 
     epics: tuple[Epic, ...]
     stories: tuple[Story, ...]
+    gone: tuple[str, ...] = ()
 
 
 @task(name="plan-sprint", task_run_name="bob · sprint planning", cache_policy=NO_CACHE)
@@ -110,7 +112,12 @@ def read_sprint(project: ProjectRef) -> Sprint:
         raise DocumentError(errors[0].message, path=errors[0].path, line=errors[0].line, remedy="Mend the document.")
     listed = f"{ports.config.settings.planning_folder}/{LIST}"
     stories = with_checkpoints(plan.stories, ports.workspace.read(ports.workspace.tip(), listed) or "", listed)
-    return Sprint(epics=plan.epics, stories=stories)
+    board = ports.workspace.read(ports.workspace.tip(), f"{ports.config.settings.planning_folder}/{BOARD}") or ""
+    done = done_stories(board)
+    stories = with_done(stories, done)
+    needed = {name for story in stories for name in story.depends_on}
+    gone = sorted((needed & done) - {story.key for story in stories})
+    return Sprint(epics=plan.epics, stories=stories, gone=tuple(gone))
 
 
 def story_ends(project: ProjectRef, sprint: Sprint) -> set[str]:

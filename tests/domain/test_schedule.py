@@ -119,6 +119,11 @@ def test_a_prerequisite_that_nobody_plans_blocks_unless_it_is_done():
     assert "1-2-b" in ready(dag, ["0-9-old"])
 
 
+def test_a_prerequisite_of_its_own_epic_that_nobody_plans_says_nothing_about_other_epics():
+    dag = build_dag([story("1-1-a"), story("2-2-b", depends_on=("2-1-old",))])
+    assert dag.needs["2-2-b"] == ("1-1-a",)
+
+
 def test_an_empty_plan_is_finished():
     assert decide(build_dag([]), []).finished
 

@@ -394,3 +394,23 @@ def test_a_merged_story_whose_title_is_corrected_is_not_developed_again(batch, t
     text = workspace.read(tip, "docs/stories/1-1-the-part.md")
     assert text.startswith("# Story 1.1: The part\n\nStatus: done\n")
     assert workspace.read(tip, "docs/stories/1-1-part.md") is None
+
+
+def test_what_needs_a_done_story_that_is_pruned_from_the_plan_goes_on_and_what_needs_none_that_exists_waits(
+    batch, tmp_path
+):
+    def model(request):
+        number = request.tags.story.split("-")[1]
+        return approved() if request.purpose == "review" else finishing(f"part{number}.py", "X = 1\n")
+
+    ends, workspace = batch([story(1, "`part1.py`")], model)
+    assert ends["1-1-part"].status == "merged", ends["1-1-part"].reason
+    people.git(tmp_path / "repo", "merge", "-q", "--ff-only", "storyloom/main")
+    plan = people.epics(story(2, "`part2.py`", "Story 1.1"), story(3, "`part3.py`", "Story 7.7"))["docs/epics.md"]
+    rewrite(tmp_path, workspace, (tmp_path / "repo" / "docs" / "epics.md").read_text(), plan)
+    for _ in range(2):  # the second time its row is a comment on the board
+        ends, _ = batch([], model)
+        assert ends["1-3-part"].status == "blocked"
+        assert ends["1-3-part"].reason == "needs Story 7.7, which is not planned"
+        assert ends.get("1-2-part") is None or ends["1-2-part"].status == "merged", ends["1-2-part"].reason
+    assert workspace.read(workspace.tip(), "part2.py") == "X = 1\n"
