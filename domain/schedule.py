@@ -48,14 +48,21 @@ class Dag:
     cycles: tuple[tuple[str, ...], ...] = ()
     unknown: Unknown = Unknown.EPIC
 
-    def require_acyclic(self) -> None:
-        """Raise if stories wait for each other.
+    def cycles_among(self, done: Collection[str]) -> tuple[tuple[str, ...], ...]:
+        """The cycles that are left once these stories are done."""
+        if not self.cycles:
+            return ()
+        left = {key: names for key, names in self.needs.items() if key not in done}
+        return _find_cycles({key: [name for name in names if name in left] for key, names in left.items()})
+
+    def require_acyclic(self, done: Collection[str] = ()) -> None:
+        """Raise if stories that are not done wait for each other.
 
         Raises:
             WorkflowError: naming the path of every cycle.
         """
-        if self.cycles:
-            paths = "; ".join(" -> ".join(cycle) for cycle in self.cycles)
+        if cycles := self.cycles_among(done):
+            paths = "; ".join(" -> ".join(cycle) for cycle in cycles)
             remedy = "Take one of the prerequisites out of epics.md."
             raise WorkflowError(f"stories wait for each other: {paths}", remedy=remedy)
 
@@ -263,7 +270,7 @@ def _blocked(dag: Dag, done: Collection[str], failed: Collection[str]) -> dict[s
     for key, names in dag.missing.items():
         if lost := [name for name in names if name not in done]:
             reasons[key] = f"needs {', '.join(lost)}, which is not planned"
-    for cycle in dag.cycles:
+    for cycle in dag.cycles_among(done):
         for key in cycle:
             reasons.setdefault(key, "waits for itself: " + " -> ".join(cycle))
     queue = deque((key, key, f"{key} failed") for key in dag.stories if key in failed)

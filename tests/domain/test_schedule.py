@@ -74,6 +74,20 @@ def test_a_cycle_is_reported_with_its_path_and_stops_only_those_behind_it():
     assert decide(dag, ["1-5-e"]).finished
 
 
+def test_a_cycle_counts_only_among_stories_that_are_not_done():
+    dag = build_dag([
+        story("1-1-a", depends_on=("1-2-b", "1-3-c")), story("1-2-b", depends_on=("1-3-c",)),
+        story("1-3-c", depends_on=("1-1-a",)), alone("1-4-d"),
+    ])  # fmt: skip
+    with pytest.raises(WorkflowError, match="1-1-a -> 1-3-c -> 1-1-a"):
+        dag.require_acyclic(["1-2-b"])
+    assert set(decide(dag, ["1-2-b"]).blocked) == {"1-1-a", "1-3-c"}
+    for done in (["1-1-a", "1-2-b", "1-3-c"], ["1-3-c"], ["1-1-a"]):
+        dag.require_acyclic(done)
+        assert not decide(dag, done).blocked
+    assert ready(dag, ["1-3-c"]) == ("1-2-b", "1-4-d")
+
+
 def test_a_story_that_needs_itself_is_a_cycle():
     assert build_dag([story("1-1-a", depends_on=("1-1-a",))]).cycles == (("1-1-a", "1-1-a"),)
 

@@ -414,3 +414,18 @@ def test_what_needs_a_done_story_that_is_pruned_from_the_plan_goes_on_and_what_n
         assert ends["1-3-part"].reason == "needs Story 7.7, which is not planned"
         assert ends.get("1-2-part") is None or ends["1-2-part"].status == "merged", ends["1-2-part"].reason
     assert workspace.read(workspace.tip(), "part2.py") == "X = 1\n"
+
+
+def test_a_circle_of_merged_stories_holds_up_no_other(batch, tmp_path):
+    def model(request):
+        number = request.tags.story.split("-")[1]
+        return approved() if request.purpose == "review" else finishing(f"part{number}.py", "X = 1\n")
+
+    ends, workspace = batch([story(1, "`part1.py`"), story(2, "`part2.py`", "Story 1.1")], model)
+    assert {end.status for end in ends.values()} == {"merged"}
+    people.git(tmp_path / "repo", "merge", "-q", "--ff-only", "storyloom/main")
+    stories = [story(1, "`part1.py`", "Story 1.2"), story(2, "`part2.py`", "Story 1.1"), story(3, "`part3.py`")]
+    plan = people.epics(*stories)["docs/epics.md"]
+    rewrite(tmp_path, workspace, (tmp_path / "repo" / "docs" / "epics.md").read_text(), plan)
+    ends, _ = batch([], model)
+    assert {key: end.status for key, end in ends.items()} == {"1-3-part": "merged"}
