@@ -91,8 +91,8 @@ def clash(one: Footprint, other: Footprint, unknown: Unknown = Unknown.EPIC) -> 
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether two paths, folders (`src/`) or globs can mean the same file."""
-    if one == other:
+    """Whether two paths, folders (`src/`, `src`) or globs can mean the same file."""
+    if one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/"):
         return True
     if _is_pattern(one) or _is_pattern(other):
         a, b = _stem(one), _stem(other)
