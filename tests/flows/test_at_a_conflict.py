@@ -14,7 +14,7 @@ from storyloom.tasks.ports import use
 from storyloom.tasks.questions import escalations
 from storyloom.tasks.story_start import outcome_name
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.whole, pytest.mark.usefixtures("prefect_harness")]
 
 _spec = importlib.util.spec_from_file_location("people", Path(__file__).with_name("people.py"))
 people = importlib.util.module_from_spec(_spec)

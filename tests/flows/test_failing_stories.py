@@ -10,7 +10,7 @@ from storyloom.domain.errors import ModelBusy, ModelRefused, SetUpFailed, Storag
 from storyloom.domain.model_calls import ModelReply, ToolCall
 from storyloom.tasks.ports import use
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.whole, pytest.mark.usefixtures("prefect_harness")]
 
 _spec = importlib.util.spec_from_file_location("people", Path(__file__).with_name("people.py"))
 people = importlib.util.module_from_spec(_spec)
