@@ -219,7 +219,7 @@ def test_a_board_without_statuses_keeps_what_it_has_and_gets_a_section():
         "development_status: {a: {b: c}, 1-1-x: done\n",
         "- a\n- b\n",
         "\ufeff" + BOARD,
-        "development_status: " + "[" * 3000 + "\n",
+        "development_status: " + "[" * 1000 + "\n",
         "a: &a [x]\nb: &b [*a,*a]\ndevelopment_status: {1-1-x: *b}\n",
         "\x00",
     ],

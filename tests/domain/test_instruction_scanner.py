@@ -200,10 +200,10 @@ def test_nesting_is_bounded():
 
 
 HOSTILE = {
-    "unclosed": "<action>" * 40_000, "ticks": "`" * 100_000, "runs": "` `` " * 20_000, "comments": "<!--" * 50_000,
-    "quotes": "<check if='" * 20_000, "fences": "```\n" * 20_001, "openers": "```a\n" * 20_000,
-    "ends": "</step>" * 30_000,
-    "attributes": "<a b=" * 30_000, "blanks": "<step " + " " * 200_000,
+    "unclosed": "<action>" * 20_000, "ticks": "`" * 50_000, "runs": "` `` " * 10_000, "comments": "<!--" * 25_000,
+    "quotes": "<check if='" * 10_000, "fences": "```\n" * 10_001, "openers": "```a\n" * 10_000,
+    "ends": "</step>" * 15_000,
+    "attributes": "<a b=" * 15_000, "blanks": "<step " + " " * 100_000,
     "unknown": "".join(f"<x{n}>\n</x{n}>\n" for n in range(2_000)),
 }  # fmt: skip
 
