@@ -19,7 +19,7 @@ from storyloom.tasks.lines import line_of
 from storyloom.tasks.ports import use
 from storyloom.tasks.verification import COUNT
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.whole, pytest.mark.usefixtures("prefect_harness")]
 
 _spec = importlib.util.spec_from_file_location("people", Path(__file__).with_name("people.py"))
 people = importlib.util.module_from_spec(_spec)

@@ -144,6 +144,7 @@ def test_steps_run_in_numeric_order_and_a_called_service_hands_its_results_back(
 
 
 @pytest.mark.parametrize("dies_at", range(1, 9))
+@pytest.mark.whole
 def test_a_run_killed_at_any_call_resumes_and_writes_the_same_document_without_asking_twice(tmp_path, dies_at):
     calls = []
 
@@ -293,6 +294,7 @@ def test_a_caller_stops_with_the_workflow_that_it_calls(tmp_path):
     assert subjects(world.models) == ["# q · question · Which tone?"]
 
 
+@pytest.mark.whole
 def test_a_document_that_was_lost_is_written_again_without_a_call(tmp_path):
     world = World(tmp_path, MemoryTexts(QUESTION))
     first = world.run("q", {"tone": "dry"})
