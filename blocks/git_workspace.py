@@ -122,8 +122,9 @@ class GitWorkspace:
         check_branch(branch)
         if not self._trees.sound(path, branch):
             commit = self._trees.repository().commit(base)
-            require_room(self._trees.repository(), branch)
-            self._take_back(branch, path)
+            with self._trees.lock():  # git cannot list worktrees while another one is being made
+                require_room(self._trees.repository(), branch)
+                self._take_back(branch, path)
             self._trees.make(path, branch, commit)
         return str(path)
 

@@ -361,5 +361,5 @@ def test_leftovers_of_a_killed_orchestrator_are_swept(sandbox: BubblewrapSandbox
     dead.wait()
     left = Path(module._points_parent(), f"{module.NEUTRAL}{dead.pid}-x")
     (left / "0").mkdir(parents=True)
-    assert str(left) in sandbox.sweep()
+    sandbox.sweep()  # unless another process of ours was quicker
     assert not left.exists()
