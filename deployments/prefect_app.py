@@ -36,14 +36,16 @@ def in_turn(app: Asgi, pauses_s: Sequence[float] = PAUSES_S) -> Asgi:
             return
         body = await _whole(receive)
         async with turn:
-            answer = await _answer(app, scope, body, receive)
+            answer, error = await _answer(app, scope, body, receive)
             for pause in pauses_s:
                 if not _busy(answer):
                     break
                 await asyncio.sleep(pause)
-                answer = await _answer(app, scope, body, receive)
+                answer, error = await _answer(app, scope, body, receive)
         for message in answer:  # after its turn: a client that is slow to read holds up nobody
             await send(message)
+        if error is not None and not _busy(answer):
+            raise error
 
     return patient
 
@@ -56,8 +58,10 @@ async def _whole(receive: Receive) -> list[Message]:
     return messages
 
 
-async def _answer(app: Asgi, scope: MutableMapping[str, Any], body: list[Message], receive: Receive) -> list[Message]:
-    """The messages with which the application answers a request."""
+async def _answer(
+    app: Asgi, scope: MutableMapping[str, Any], body: list[Message], receive: Receive
+) -> tuple[list[Message], Exception | None]:
+    """The messages with which the application answers a request, and what it raised: Starlette answers, then raises."""
     left, answer = list(body), list[Message]()
 
     async def replay() -> Message:
@@ -68,10 +72,9 @@ async def _answer(app: Asgi, scope: MutableMapping[str, Any], body: list[Message
 
     try:
         await app({**scope, "state": dict(scope.get("state", {}))}, replay, collect)
-    except Exception:
-        if not _busy(answer):  # Starlette raises again what it has answered; the answer is all that counts here
-            raise
-    return answer
+    except Exception as error:  # noqa: BLE001 - raised again once its answer is sent
+        return answer, error
+    return answer, None
 
 
 def _busy(answer: Sequence[Message]) -> bool:

@@ -51,7 +51,7 @@ class Stack(Value):
 
 
 def merge_op(story_key: str) -> str:
-    """The operation id under which a story is merged: once in the life of the main line."""
+    """The operation id under which a story is merged: once, unless a person reverts the merge."""
     return f"merge-{plain(story_key)}"
 
 

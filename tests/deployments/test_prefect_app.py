@@ -103,6 +103,16 @@ def test_an_error_of_the_application_is_its_own():
         asyncio.run(in_turn(broken)({"type": "http", "method": "POST", "path": "/"}, _nothing, _nothing))
 
 
+def test_what_is_said_of_an_error_is_passed_on_before_it_is_raised():
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+        await send({"type": "http.response.body", "body": b"a bug"})
+        raise RuntimeError("a bug")
+
+    answer = ask(in_turn(broken))
+    assert (answer.status_code, answer.content) == (500, b"a bug")
+
+
 async def _nothing(*message: Any) -> dict[str, Any]:
     return {"type": "http.request", "body": b""}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,8 @@ from storyloom.tasks.ports import Ports
 
 
 @pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    repository = tmp_path / "repo"
-    repository.mkdir()
-    who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-    for line in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "Start"]):
-        subprocess.run(["git", *who, *line], cwd=repository, check=True)
-    return Ports(ProjectRef(repository=str(repository)), workspace=GitWorkspace(repository, tmp_path / "state"))
+def ports(tmp_path: Path, workspace: GitWorkspace) -> Ports:
+    return Ports(ProjectRef(repository=str(tmp_path / "repo")), workspace=workspace)
 
 
 def committed(ports: Ports, text: str | None, *, once: bool = False) -> str | None:

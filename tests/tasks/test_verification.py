@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,6 @@ from storyloom.tasks import verification
 from storyloom.tasks.ports import Ports, use
 
 BASE = {"commands": {"test": "make test"}, "settings": {"command_wall_s": 60}}
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> GitWorkspace:
-    repository = tmp_path / "repo"
-    repository.mkdir()
-    who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-    for line in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "Start"]):
-        subprocess.run(["git", *who, *line], cwd=repository, check=True)
-    return GitWorkspace(repository, tmp_path / "state")
 
 
 def key(workspace: GitWorkspace, tmp_path: Path, config: dict[str, Any]) -> str:
