@@ -23,7 +23,13 @@ from storyloom.deployments.environment import prefect_settings
 from storyloom.deployments.server import drain, free_port, prefect_server
 from storyloom.domain.ports import ProjectRef
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.xdist_group("notify"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.slow,
+    pytest.mark.whole,
+    pytest.mark.xdist_group("notify"),
+    pytest.mark.timeout(600),
+]
 
 _spec = importlib.util.spec_from_file_location("people", Path(__file__).parents[1] / "flows" / "people.py")
 assert _spec

@@ -24,7 +24,7 @@ from storyloom.tasks.answers import submit
 from storyloom.tasks.ports import Ports, use
 from storyloom.tasks.questions import escalations
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.whole, pytest.mark.usefixtures("prefect_harness")]
 
 
 def _people() -> ModuleType:

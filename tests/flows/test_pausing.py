@@ -17,7 +17,7 @@ from storyloom.flows.looking_after import look_after
 from storyloom.tasks.ports import use
 from storyloom.tasks.questions import kept_answer, mirror, mirrored
 
-pytestmark = [pytest.mark.server, pytest.mark.usefixtures("prefect_harness")]
+pytestmark = [pytest.mark.server, pytest.mark.whole, pytest.mark.usefixtures("prefect_harness")]
 
 _spec = importlib.util.spec_from_file_location("people", Path(__file__).with_name("people.py"))
 people = importlib.util.module_from_spec(_spec)
