@@ -178,12 +178,10 @@ class GitWorkspace:
         self._abort_rebase(git)
         cut_deep(worktree)
         try:
-            git.run("reset", "-q", "--hard", wanted)
-            git.run("clean", "-q", "-ffdx")
+            _restore(git, wanted)
         except GitError:  # what ran in it may have taken permissions away
             open_up(Path(worktree))
-            git.run("reset", "-q", "--hard", wanted)
-            git.run("clean", "-q", "-ffdx")
+            _restore(git, wanted)
         empty_submodules(git)
 
     def rebase(self, worktree: str, onto: str) -> str:
@@ -391,3 +389,10 @@ class GitWorkspace:
             yield folder
         finally:
             remove_tree(folder)
+
+
+def _restore(git: Git, wanted: str) -> None:
+    """Reset and clean a worktree; cleaned before as well, or a .gitattributes lying there shapes what is written."""
+    git.run("clean", "-q", "-ffdx")
+    git.run("reset", "-q", "--hard", wanted)
+    git.run("clean", "-q", "-ffdx")

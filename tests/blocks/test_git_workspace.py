@@ -171,6 +171,24 @@ def test_reset_makes_the_worktree_exactly_a_commit(workspace: GitWorkspace, stor
     assert sorted(path.name for path in tree.iterdir()) == [".git", ".gitignore", "README.md", "app.py", "run.sh"]
 
 
+@pytest.mark.parametrize("attributes", ["text eol=crlf", "working-tree-encoding=UTF-16", "ident", "filter=broken"])
+def test_attributes_that_lie_in_the_worktree_have_no_say_in_what_a_reset_writes(
+    workspace: GitWorkspace, repository: Path, story: Story, attributes: str
+):
+    for part in ("clean", "smudge"):
+        git(repository, "config", f"filter.broken.{part}", "false")
+    git(repository, "config", "filter.broken.required", "true")
+    base = story("1-1", app="one $Id$\n")
+    tree = Path(workspace.path("1-1"))
+    (tree / ".gitattributes").write_text(f"* {attributes}\n")
+    (tree / "app").write_text("two\n")
+    (tree / "README.md").unlink()
+    workspace.reset(str(tree), base)
+    assert (tree / "app").read_bytes() == b"one $Id$\n"
+    assert (tree / "README.md").read_bytes() == b"# Shelf\n"
+    assert workspace.changed(str(tree), base) == []
+
+
 def test_a_repository_inside_a_worktree_is_refused_and_nothing_is_committed(workspace: GitWorkspace, story: Story):
     commit = story("1-1", new="1")
     inner = Path(workspace.path("1-1"), "sub")
