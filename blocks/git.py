@@ -36,6 +36,8 @@ SWITCHES = {
     "core.logAllRefUpdates": "true",
     "core.trustctime": "true",  # a change whose time was set back must still be seen
     "core.checkStat": "default",
+    "core.safecrlf": "false",  # where it is "true" with autocrlf, no file with LF could be committed
+    "core.preferSymlinkRefs": "false",
     "core.ignoreStat": "false",
     "core.protectNTFS": "true",
     "core.protectHFS": "true",
@@ -67,6 +69,8 @@ SWITCHES = {
     "rebase.autoStash": "false",
     "rebase.autoSquash": "false",
     "rebase.updateRefs": "false",
+    "merge.renormalize": "true",  # or line ends that .gitattributes changes in every branch conflict with any edit
+    "merge.conflictStyle": "merge",
     "rerere.enabled": "false",
     "worktree.useRelativePaths": "false",
     "gc.auto": "0",

@@ -383,6 +383,54 @@ def test_settings_of_the_repository_do_not_change_what_we_see(repository: Path, 
     assert workspace.stat(base, second).files == ("ü",)
 
 
+def test_files_with_lf_are_taken_where_the_repository_wants_windows_line_ends(
+    repository: Path, workspace: GitWorkspace, story: Story
+):
+    git(repository, "config", "core.autocrlf", "true")
+    git(repository, "config", "core.safecrlf", "true")
+    commit = story("1-1", new="a\nb\n")
+    assert workspace.read(commit, "new") == "a\nb\n"
+    assert workspace.stat(workspace.tip(), commit).files == ("new",)
+
+
+def test_line_ends_that_attributes_change_in_every_branch_conflict_with_no_edit(
+    repository: Path, workspace: GitWorkspace, story: Story
+):
+    (repository / "old.txt").write_bytes(b"a\r\nb\r\nc\r\n")
+    git(repository, "add", "old.txt")
+    (repository / ".gitattributes").write_text("*.txt text\n")
+    git(repository, "add", ".gitattributes")
+    git(repository, "commit", "-qm", "Attributes that the file does not keep to")
+    base = workspace.tip()
+    edits = story("1-1", base, **{"old.txt": "a\nb\nlast\n"})
+    beside = story("1-2", base, new="x\n")
+    workspace.merge(edits, "Merge story 1.1", "merge-1-1")
+    onto = workspace.rebase(workspace.path("1-2"), workspace.tip())
+    assert workspace.conflicts(edits, beside) == {}
+    assert workspace.read(onto, "old.txt") == "a\nb\nlast\n"
+    assert workspace.read(onto, "new") == "x\n"
+
+
+def test_only_both_sides_of_a_conflict_are_told_whatever_the_repository_s_style_is(
+    repository: Path, workspace: GitWorkspace, story: Story
+):
+    git(repository, "config", "merge.conflictStyle", "diff3")
+    base = story("0-1", old="before\n")
+    mine, theirs = story("1-1", base, old="mine\n"), story("1-2", base, old="theirs\n")
+    assert "before" not in workspace.conflicts(mine, theirs)["old"]
+
+
+def test_a_worktree_stays_where_the_repository_wants_links_for_refs(
+    repository: Path, workspace: GitWorkspace, story: Story
+):
+    git(repository, "config", "core.preferSymlinkRefs", "true")
+    story("1-1", new="x\n")
+    tree = Path(workspace.path("1-1"), "unsaved")
+    tree.write_text("x")
+    assert workspace.recover() == []
+    assert tree.exists()
+
+
 def test_a_merge_happens_once_however_often_it_is_asked_for(workspace: GitWorkspace, story: Story):
     commit = story("1-1", new="1")
     merged = workspace.merge(commit, "Merge 1-1", "merge:1-1")
