@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from .errors import WorkflowError
 from .footprints import APPEND_ONLY, Footprint, Unknown, clash, predict
@@ -230,6 +230,7 @@ def decide(
     """What may start beside `running`, at most `width` stories at a time, and why each other story does not.
 
     First the longest way to the end, then priority, then the order of the plan. All stories in `start` may run at once.
+    A story that a running one is in the way of is not overtaken by those behind it that would be in its way, too.
     A prerequisite that is `done` counts even if it is not planned any more.
     """
     over, active, lost = set(done), set(running), set(failed)
@@ -245,20 +246,26 @@ def decide(
         else:
             open_.append(key)
     place = {key: number for number, key in enumerate(dag.stories)}
-    open_.sort(key=lambda key: (-dag.weight[key], -dag.stories[key].priority, place[key]))
+    rank = {key: (-dag.weight[key], -dag.stories[key].priority) for key in open_}
+    open_.sort(key=lambda key: (rank[key], place[key]))
     start: list[str] = []
+    next_: dict[str, None] = {}
     held: dict[str, str] = {}
-    beside = [key for key in running if key in dag.footprints]
+    beside = [key for key in dag.stories if key in active]
     for key in open_:
         if width is not None and len(active) + len(start) >= width:
             held[key] = f"all {width} places are taken"
             continue
+        ahead = (other for other in next_ if rank[other] < rank[key])
         reasons = (
-            (other, clash(dag.footprints[key], dag.footprints[other], dag.unknown)) for other in (*beside, *start)
+            (other, clash(dag.footprints[key], dag.footprints[other], dag.unknown))
+            for other in chain(beside, start, ahead)
         )
         found = next(((other, why) for other, why in reasons if why), None)
         if found:
             held[key] = f"waits for {found[0]}: {found[1]}"
+            if found[0] not in next_:
+                next_[key] = None
         else:
             start.append(key)
     return Decision(tuple(start), waiting, held, blocked, finished=not start and not active)

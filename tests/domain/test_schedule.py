@@ -104,6 +104,22 @@ def test_the_longest_way_to_the_end_goes_first_then_priority_then_the_plan():
     assert ready(dag, [], ["1-1-a"], width=2) == ("1-4-d",)
 
 
+def test_a_story_on_the_longest_way_is_not_kept_waiting_by_ever_new_ones_in_its_way():
+    wide, after = alone("1-1-wide", files=("src/",), points=5), story("1-2-after", depends_on=("1-1-wide",), points=5)
+    small = [alone(f"2-{number}-small", points=1) for number in range(1, 9)]
+    dag = build_dag([wide, after, *small, alone("3-1-docs", files=("docs/a.md",), points=1)])
+    decision = decide(dag, done=(), running=("2-1-small", "2-2-small"), width=4)
+    assert decision.start == ("3-1-docs",)
+    assert decision.held["1-1-wide"] == "waits for 2-1-small: both touch src/2-1-small.py"
+    assert decision.held["2-3-small"] == "waits for 1-1-wide: both touch src/2-3-small.py"
+    assert ready(dag, {"2-1-small", "2-2-small", "3-1-docs"}, width=4) == ("1-1-wide",)
+
+
+def test_a_story_in_whose_way_another_is_may_be_overtaken_by_its_equals():
+    dag = build_dag([alone("1-1-wide", files=("src/",)), alone("1-2-a"), alone("1-3-b")])
+    assert ready(dag, (), running=("1-2-a",), width=4) == ("1-3-b",)
+
+
 def test_why_a_story_waits_is_said():
     stories = [alone("1-1-a", files=("x.py",)), alone("1-2-b", files=("x.py",)), story("1-3-c", depends_on=("1-1-a",))]
     decision = decide(build_dag(stories), [], ["1-1-a"])
