@@ -14,6 +14,7 @@ epic (`Unknown.EPIC`, the default), and never with a story that says where it wo
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -68,9 +69,15 @@ def predict(story: Story, *, append_only: Sequence[str] = APPEND_ONLY) -> Footpr
     paths = story.files or (
         () if story.appends else mentioned_paths(f"{story.text}\n" + "\n".join(story.acceptance_criteria))
     )
+    paths, appends = tuple(map(_from_root, paths)), tuple(map(_from_root, story.appends))
     shared = [path for path in paths if any(fnmatch.fnmatchcase(path, glob) for glob in append_only)]
-    alone = [path for path in paths if path not in shared and path not in story.appends]
-    return Footprint(tuple(alone), tuple(dict.fromkeys((*shared, *story.appends))), story.resources, story.epic)
+    alone = [path for path in paths if path not in shared and path not in appends]
+    return Footprint(tuple(alone), tuple(dict.fromkeys((*shared, *appends))), story.resources, story.epic)
+
+
+def _from_root(path: str) -> str:
+    """The one spelling of a path from the project's root: `src/a.py` for `/src/a.py` and `./src//a.py`."""
+    return re.sub(r"\A/|/(?=/)", "", re.sub(r"(?:\A|(?<=/))\./", "", path)) or path
 
 
 def clash(one: Footprint, other: Footprint, unknown: Unknown = Unknown.EPIC) -> str:
@@ -101,7 +108,11 @@ def overlap(one: str, other: str) -> bool:
         if _is_pattern(one) and _is_pattern(other):
             return True
         pattern, path = (one, other) if _is_pattern(one) else (other, one)
-        return fnmatch.fnmatchcase(path, pattern + "*" if pattern.endswith("/") else pattern)
+        pattern += "*" if pattern.endswith("/") else ""
+        ways = {pattern, pattern.replace("**/", "")}  # `**/` may stand for no folder at all
+        if "." not in path.rsplit("/", 1)[-1]:  # it may be a folder above what the pattern means
+            ways |= {pattern[:end] for end, sign in enumerate(pattern) if sign == "/"}
+        return any(fnmatch.fnmatchcase(path, way) for way in ways)
     return False
 
 

@@ -24,6 +24,12 @@ def story(**fields: object) -> Story:
         ("src/*.py", "src/a.py", True),
         ("src/*.py", "src/a.js", False),
         ("src/**/x.py", "src/deep/er/x.py", True),
+        ("src/**/x.py", "src/x.py", True),
+        ("src/**/x.py", "src/y.py", False),
+        ("**/test_*.py", "test_a.py", True),
+        ("src/*/models.py", "src/app", True),
+        ("src/*/models.py", "src/app.py", False),
+        ("src/*/models.py", "lib/app", False),
         ("src/*.py", "src/a*", True),
         ("src/*.py", "lib/*.py", False),
         ("a.py", "a.pyc", False),
@@ -55,6 +61,15 @@ def test_unknown_footprints_clash_only_with_each_other():
     assert clash(here, known, Unknown.EXCLUSIVE) == ""
     assert [bool(clash(here, there, policy)) for policy in Unknown] == [True, False, False]
     assert [bool(clash(here, here, policy)) for policy in Unknown] == [True, True, False]
+
+
+@pytest.mark.parametrize("written", ["src/a.py", "/src/a.py", "./src/a.py", "src//a.py", "src/./a.py", ".//src/a.py"])
+def test_a_path_is_the_same_however_it_is_written(written: str):
+    assert predict(story(files=(written,))).exclusive == ("src/a.py",)
+    assert predict(story(files=("b.py",), appends=(written,))).append == ("src/a.py",)
+    assert predict(story(files=("/README.md", ".github/a.yml"))) == Footprint(
+        (".github/a.yml",), ("README.md",), epic="epic-1"
+    )
 
 
 def test_a_footprint_is_what_is_declared_then_what_is_mentioned():
