@@ -53,7 +53,7 @@ def _forward_checkout(trees: Worktrees, place: Path, branch: str, tip: str) -> s
     if git.text("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=all"):
         return f"{place} has changes that are not committed."
     try:
-        git.run("merge", "-q", "--ff-only", tip)
+        git.run("merge", "-q", "--ff-only", "--no-overwrite-ignore", "--no-verify-signatures", tip)
     except GitError as error:
         return f"{place} could not be moved forward: {error.message}"
     return ""

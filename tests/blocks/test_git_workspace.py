@@ -639,6 +639,22 @@ class TestPublish:
         assert workspace.publish("main") != ""
         assert workspace.publish("main", checkout=True) != ""
 
+    def test_a_file_that_the_person_lets_git_ignore_is_not_overwritten(self, repository: Path, workspace: GitWorkspace):
+        (repository / ".git/info/exclude").write_text("docs/\n")
+        (repository / "docs").mkdir()
+        (repository / "docs/brief.md").write_text("mine\n")
+        workspace.commit_files({"docs/brief.md": "ours\n"}, "Brief", "brief")
+        assert "could not be moved" in workspace.publish("main", checkout=True)
+        assert (repository / "docs/brief.md").read_text() == "mine\n"
+
+    def test_a_wish_for_signatures_does_not_keep_the_person_s_branch_back(
+        self, repository: Path, workspace: GitWorkspace
+    ):
+        git(repository, "config", "merge.verifySignatures", "true")
+        tip = workspace.commit_files({"new.txt": "x\n"}, "Add", "add")
+        assert workspace.publish("main", checkout=True) == ""
+        assert git(repository, "rev-parse", "main") == tip
+
     def test_following_a_branch_that_only_moved_ahead_is_a_fast_forward(
         self, repository: Path, workspace: GitWorkspace
     ):
