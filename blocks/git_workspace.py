@@ -287,7 +287,11 @@ class GitWorkspace:
             if git.is_ancestor(theirs, tip):
                 return tip
             if not git.is_ancestor(tip, theirs):
-                return self.merge(theirs, f"Merge branch '{branch}'", f"follow:{theirs}")
+                try:
+                    return self.merge(theirs, f"Merge branch '{branch}'", f"follow:{theirs}")
+                except MergeConflict as conflict:
+                    conflict.remedy = f"Settle it on {branch} and run again: git merge {self._branch}"
+                    raise
             git.run("update-ref", "-m", f"storyloom: follow {branch}", self._ref, theirs, tip)
             self._trees.at(path).run("reset", "-q", "--hard")
             return theirs

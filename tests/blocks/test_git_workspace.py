@@ -662,6 +662,22 @@ class TestPublish:
         git(repository, "commit", "-q", "--allow-empty", "-m", "moved")
         assert workspace.follow("main") == git(repository, "rev-parse", "main") == workspace.tip()
 
+    def test_a_conflict_with_the_persons_branch_says_how_to_settle_it_and_that_works(
+        self, repository: Path, workspace: GitWorkspace
+    ):
+        board = workspace.commit_files({"board.yaml": "a: in-progress\nb: backlog\n"}, "Board", "board-1")
+        (repository / "board.yaml").write_text("a: backlog\nb: done\n")
+        git(repository, "add", "board.yaml")
+        git(repository, "commit", "-qm", "The person's board")
+        with pytest.raises(MergeConflict) as conflict:
+            workspace.follow("main")
+        assert workspace.tip() == board
+        said = "Settle it on main and run again: git merge "
+        assert conflict.value.remedy.startswith(said)
+        git(repository, "merge", "-q", "-X", "ours", "--no-edit", conflict.value.remedy.removeprefix(said))
+        assert workspace.follow("main") == git(repository, "rev-parse", "main") == workspace.tip()
+        assert workspace.find_op("board-1") == board
+
     def test_the_persons_branch_is_known_also_beside_a_tag_of_its_name(self, repository: Path, workspace: GitWorkspace):
         git(repository, "tag", "main")
         assert workspace.person_branch() == "main"
