@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from storyloom.domain.errors import MergeConflict
@@ -15,6 +16,8 @@ from .git import Git
 from .git_commits import commit_tree, encoded, message_with_op, modes_at, write_blobs
 from .git_history import bytes_at, texts_of_tree
 
+ASIDE = re.compile(r"~(?:HEAD|[0-9a-f]{7,64}(?: \(.*\))?)(?:_\d+)?\Z", re.DOTALL)
+
 
 def merged_tree(git: Git, ours: str, theirs: str, where: str) -> str:
     """The tree of a merge of two commits; `where` names ours.
@@ -23,7 +26,7 @@ def merged_tree(git: Git, ours: str, theirs: str, where: str) -> str:
         MergeConflict: `files` names the paths.
     """
     tree, names = _merge(git, ours, theirs)
-    if names:
+    if names := plain_paths(names):
         raise MergeConflict(f"{', '.join(names)}: changed both here and {where}.", files=names)
     return tree
 
@@ -32,7 +35,15 @@ def conflicting_texts(git: Git, ours: str, theirs: str) -> dict[str, str]:
     """The files on which two commits conflict, by path: texts with conflict marks, "" where a side has no text."""
     tree, names = _merge(git, git.commit(ours), git.commit(theirs))
     found = texts_of_tree(git, tree, names) if names else {}
-    return {name: found.get(name, "") for name in names}
+    return {plain: found.get(plain, found.get(name, "")) for name in names for plain in plain_paths([name])}
+
+
+def plain_paths(names: Iterable[str]) -> tuple[str, ...]:
+    """The paths that conflict, sorted, from the names that git gives them.
+
+    What stands where the other side has a folder or a link, git sets aside as `name~HEAD` or `name~commit (subject)`.
+    """
+    return tuple(sorted({ASIDE.sub("", name) for name in names}))
 
 
 def _merge(git: Git, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:

@@ -33,7 +33,7 @@ from .git_history import (
     texts_at,
     tracked_files,
 )
-from .git_merges import check_texts, conflicting_texts, merge_into, merged_tree, tree_with
+from .git_merges import check_texts, conflicting_texts, merge_into, merged_tree, plain_paths, tree_with
 from .git_publish import checked_out, move_forward
 from .git_worktrees import Worktrees, open_up, require_commit, require_room
 
@@ -205,7 +205,7 @@ class GitWorkspace:
         except GitError as error:
             unmerged = git.shown("diff", "--name-only", "--diff-filter=U", "-z", "--ignore-submodules=all")
             self._abort_rebase(git)
-            files = tuple(path for path in unmerged.split("\0") if path)
+            files = plain_paths(path for path in unmerged.split("\0") if path)
             if not files:
                 raise
             raise MergeConflict(f"{', '.join(files)}: changed both here and in {target[:12]}.", files=files) from error

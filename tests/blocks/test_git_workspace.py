@@ -506,6 +506,18 @@ def test_a_conflicting_merge_changes_nothing_and_names_the_files(workspace: GitW
     assert Path(workspace.path("1-2"), "app.py").read_text() == "one = 12\n"
 
 
+def test_a_file_where_the_other_side_has_a_folder_conflicts_under_its_own_name(workspace: GitWorkspace, story: Story):
+    base = workspace.tip()
+    folder, file = story("1-1", base, pkg__a="a\n"), story("1-2", base, pkg="p\n")
+    with pytest.raises(MergeConflict) as rebased:
+        workspace.rebase(workspace.path("1-2"), folder)
+    workspace.merge(folder, "Merge story 1.1", "merge-1-1")
+    with pytest.raises(MergeConflict) as merged:
+        workspace.merge(file, "Merge story 1.2", "merge-1-2")
+    assert rebased.value.files == merged.value.files == ("pkg",)
+    assert workspace.conflicts(workspace.tip(), file) == {"pkg": "p\n"}
+
+
 def test_a_rebase_puts_the_work_on_top_of_the_tip(workspace: GitWorkspace, story: Story):
     base = workspace.tip()
     first, _ = story("1-1", base, a="1"), story("1-2", base, b="2")
