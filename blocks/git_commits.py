@@ -49,7 +49,7 @@ def stage_everything(git: Git, head: str) -> bool:
         if odd := [path for *_, status, path in entries if status == "A" and ODD.search(path)]:
             raise _unsafe_name(odd)
     except (GitError, UnsafePath):
-        git.run("reset", "-q", "--mixed")
+        _unstage(git)
         raise
     return bool(changed)
 
@@ -206,9 +206,14 @@ def _add_all(git: Git) -> None:
             raise
         if "Permission denied" in refused[0]:
             open_up(git.work_tree)
-        git.run("reset", "-q", "--mixed")
+        _unstage(git)
         git.run("hash-object", "-w", "--stdin", stdin=os.urandom(16))
         _add_again(git)
+
+
+def _unstage(git: Git) -> None:
+    """Make the index what HEAD is, without a look at the files: a filter that is broken would refuse that, too."""
+    git.run("reset", "-q", "--mixed", "--no-refresh")
 
 
 def _add_again(git: Git) -> None:

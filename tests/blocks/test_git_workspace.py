@@ -305,6 +305,20 @@ def test_what_git_refuses_for_what_stands_in_the_tree_is_no_fault_of_the_reposit
     assert workspace.files(workspace.checkpoint(tree, "Plain"))[-1] == "run.sh"
 
 
+def test_a_filter_that_fails_is_no_fault_of_the_repositorys_either(workspace: GitWorkspace, repository: Path):
+    git(repository, "config", "filter.broken.clean", "false")
+    git(repository, "config", "filter.broken.required", "true")
+    base = workspace.tip()
+    tree = workspace.open("1-1", "storyloom/1-1", base)
+    for path in Path(tree).glob("*.*"):
+        os.utime(path, (0, 0))  # git must look at what is in them
+    Path(tree, ".gitattributes").write_text("* filter=broken\n")
+    with pytest.raises(UnsafePath, match="filter 'broken' failed"):
+        workspace.checkpoint(tree, "Filtered")
+    Path(tree, ".gitattributes").unlink()
+    assert workspace.checkpoint(tree, "Plain") == base
+
+
 def test_a_locked_index_is_not_blamed_on_what_stands_in_the_tree(workspace: GitWorkspace):
     tree = Path(workspace.open("1-1", "storyloom/1-1", workspace.tip()))
     (tree / "b.py").write_text("two = 2\n")
