@@ -62,7 +62,10 @@ def stable(output: str, worktree: str = "") -> str:
 
 
 def clip(text: str, limit: int, *, tail_share: float = 0.75) -> str:
-    """At most about `limit` characters: whole lines of the beginning and the end, and how many were left out."""
+    """At most about `limit` characters: whole lines of the beginning and the end, and how many were left out.
+
+    Where lines are so long that whole ones would fill less than half of it, they are cut.
+    """
     if len(text) <= limit:
         return text
     rows = text.split("\n")
@@ -81,6 +84,6 @@ def clip(text: str, limit: int, *, tail_share: float = 0.75) -> str:
             break
         tail.append(row)
     left = len(rows) - len(head) - len(tail)
-    if not head and not tail:
+    if sum(len(row) + 1 for row in (*head, *tail)) < limit // 2:
         return text[: limit // 4] + f"\n… {len(text) - limit} characters left out …\n" + text[-(limit * 3 // 4) :]
     return "\n".join([*head, f"… {left} lines left out …", *reversed(tail)])

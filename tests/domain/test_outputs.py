@@ -101,6 +101,15 @@ def test_a_long_output_keeps_its_beginning_and_more_of_its_end():
     assert cut.index("left out") < len(cut) / 2
 
 
+@pytest.mark.parametrize("around", ["{}", "{}\n", "\n{}\n", "one\n{}\nExit.\n"])
+def test_a_line_too_long_to_fit_is_cut_and_not_lost(around: str):
+    cut = clip(around.format("<" + "x" * 20_000 + ">"), 1000)
+    assert "<xxx" in cut
+    assert "xxx>" in cut
+    assert "characters left out" in cut
+    assert cut.endswith(around.rpartition("}")[2])
+
+
 @given(st.text(max_size=400), st.integers(40, 200))
 def test_a_clipped_text_is_hardly_longer_than_asked(text: str, limit: int):
     assert len(clip(text, limit)) <= limit + 60
