@@ -74,23 +74,36 @@ def rank_files(texts: Mapping[str, str], focus: str, named: Iterable[str] = ()) 
         return ()
     defined = {path: definitions(path, texts[path]) for path in paths}
     wanted = words_of(focus)
-    links, asked = _links(paths, texts, defined, wanted)
+    uses = _uses(paths, texts, defined, wanted)
     start = _starts(paths, defined, wanted, frozenset(named))
-    ranks = _walk(paths, links, start)
+    ranks = _walk(paths, uses, start)
+    asked: dict[str, float] = defaultdict(float)
+    for path in paths:
+        for name in uses.of[path]:
+            asked[name] += ranks[path]
     ranked = [
-        RankedFile(path, ranks[path], tuple(_weighed(defined[path], path, ranks, asked[path], wanted)))
-        for path in paths
+        RankedFile(path, ranks[path], tuple(_weighed(defined[path], ranks[path], asked, wanted))) for path in paths
     ]
     return tuple(sorted(ranked, key=lambda file: (-file.rank, file.path)))
 
 
-def _links(
+@dataclass(frozen=True)
+class _Uses:
+    """How strongly each file uses each name of other files, and what share of that each file gets that defines it.
+
+    Kept apart, since files that use a name times files that define it may be more than a repository has bytes.
+    """
+
+    of: Mapping[str, Mapping[str, float]]
+    homes: Mapping[str, Mapping[str, float]]
+
+
+def _uses(
     paths: Sequence[str],
     texts: Mapping[str, str],
     defined: Mapping[str, Sequence[Definition]],
     wanted: frozenset[str],
-) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, list[str]]]]:
-    """How strongly each file leads to each other one, and which files ask for each name of a file."""
+) -> _Uses:
     home: dict[str, dict[str, int]] = defaultdict(dict)
     for path in paths:
         for definition in defined[path]:
@@ -98,18 +111,19 @@ def _links(
     used = {path: references(texts[path]) for path in paths}
     users = Counter(name for path in paths for name in used[path] if name in home)
     worth = {name: _telling(name, wanted) * math.log(1 + len(paths) / users[name]) for name in users}
-    links: dict[str, dict[str, float]] = {path: defaultdict(float) for path in paths}
-    asked: dict[str, dict[str, list[str]]] = {path: defaultdict(list) for path in paths}
-    for path in paths:
-        for name, times in used[path].items():
-            homes = home.get(name)
-            if not homes or path in homes:
-                continue
-            weight = math.sqrt(times) * worth[name]
-            for target, depth in homes.items():
-                links[path][target] += weight / len(homes) / (1 if depth == 0 else 5)
-                asked[target][name].append(path)
-    return links, asked
+    of = {
+        path: {
+            name: math.sqrt(times) * worth[name]
+            for name, times in used[path].items()
+            if name in home and path not in home[name]
+        }
+        for path in paths
+    }
+    homes = {
+        name: {path: 1 / len(depths) / (1 if depth == 0 else 5) for path, depth in depths.items()}
+        for name, depths in home.items()
+    }
+    return _Uses(of, homes)
 
 
 def _telling(name: str, wanted: frozenset[str]) -> float:
@@ -131,8 +145,8 @@ def _starts(
     worth = {word: math.log1p(len(paths) / often[word]) for word in often}
     weights = {
         path: 0.05
-        + 2 * sum(worth[word] for word in in_path[path])
-        + sum(worth[word] for word in in_names[path])
+        + 2 * math.fsum(worth[word] for word in in_path[path])  # exact: a set has no order
+        + math.fsum(worth[word] for word in in_names[path])
         + (20 if path in named else 0)
         for path in paths
     }
@@ -140,35 +154,37 @@ def _starts(
     return {path: weight / total for path, weight in weights.items()}
 
 
-def _walk(
-    paths: Sequence[str], links: Mapping[str, Mapping[str, float]], start: Mapping[str, float]
-) -> dict[str, float]:
+def _walk(paths: Sequence[str], uses: _Uses, start: Mapping[str, float]) -> dict[str, float]:
     ranks = dict(start)
-    sums = {path: sum(links[path].values()) for path in paths}
+    shares = {name: sum(homes.values()) for name, homes in uses.homes.items()}
+    sums = {path: sum(weight * shares[name] for name, weight in uses.of[path].items()) for path in paths}
     for _ in range(ROUNDS):
         loose = sum(ranks[path] for path in paths if not sums[path])
         nxt = {path: ((1 - DAMPING) + DAMPING * loose) * start[path] for path in paths}
+        given: dict[str, float] = defaultdict(float)
         for path in paths:
-            for target, weight in links[path].items():
-                nxt[target] += DAMPING * ranks[path] * weight / sums[path]
+            for name, weight in uses.of[path].items():
+                given[name] += DAMPING * ranks[path] * weight / sums[path]
+        for name, attention in given.items():
+            for target, share in uses.homes[name].items():
+                nxt[target] += attention * share
         ranks = nxt
     return ranks
 
 
 def _weighed(
     found: Sequence[Definition],
-    path: str,
-    ranks: Mapping[str, float],
-    asked: Mapping[str, Sequence[str]],
+    rank: float,
+    asked: Mapping[str, float],
     wanted: frozenset[str],
 ) -> Iterable[tuple[Definition, float]]:
     """Definitions with what they matter: by their file, by the files that ask for them, and by the story's words."""
     for definition in found:
         near = len(words_of(definition.name) & wanted)
-        users = sum(ranks[user] for user in asked.get(definition.name, ()))
+        users = asked.get(definition.name, 0.0)
         telling = _telling(definition.name, frozenset())
         asked_for = users * telling if telling >= 1 else 0.0  # a short name is used by chance in many files
-        yield definition, ranks[path] * (0.2 + asked_for) * (1 + near * telling) / (1 + definition.depth)
+        yield definition, rank * (0.2 + asked_for) * (1 + near * telling) / (1 + definition.depth)
 
 
 def repo_map(texts: Mapping[str, str], focus: str, named: Iterable[str] = (), *, budget: int = 2_000) -> RepoMap:

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+import tracemalloc
 from importlib.resources import files
 
 from storyloom.domain.repo_map import rank_files, repo_map, words_of
@@ -72,3 +76,39 @@ def test_endings_do_not_keep_words_apart():
     assert words_of("editing") & words_of("edits") & words_of("edited") == {"edit"}
     assert words_of("planned") & words_of("plans") == {"plan"}
     assert "class" in words_of("class")
+
+
+def test_names_that_half_of_the_files_define_and_the_others_use_cost_no_more_than_their_files():
+    names = ("Close", "Handle", "Validate", "Execute", "Render", "Describe", "String", "Release")
+    defining = "".join(f"func {name}() {{\n}}\n" for name in names)
+    using = "".join(f"x.{name}()\n" for name in names)
+    texts = {f"pkg/m{n}.go": f"package p\nfunc Only{n}() {{\n}}\n{(defining, using)[n % 2]}" for n in range(1_000)}
+    tracemalloc.start()
+    try:
+        ranked = rank_files(texts, "Handle an order", ["pkg/m7.go"])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert ranked[0].path == "pkg/m7.go"
+    assert peak < 12_000_000, "uses are kept by name, not by every pair of files"
+
+
+def test_ranks_do_not_depend_on_the_order_in_which_a_process_keeps_its_sets():
+    program = """
+from storyloom.domain.repo_map import rank_files
+words = "cart total price order customer invoice payment shipping refund coupon discount catalog".split()
+texts = {f"m{n}.py": "".join(f"def {word}_x(): ...\\n" for word in words[::1 - 2 * (n % 2)]) for n in range(4)}
+texts |= {f"{word}{k}.py": f"def {word}_y(): ..." for n, word in enumerate(words) for k in range(n)}
+print([(file.path, file.rank) for file in rank_files(texts, " ".join(words))])
+"""
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in (0, 1, 2, 3)
+    }
+    assert len(told) == 1
