@@ -85,7 +85,7 @@ def definitions(path: str, text: str) -> tuple[Definition, ...]:
     if ending in ("py", "pyi"):
         try:
             return tuple(_python(ast.parse(text), 0))
-        except (SyntaxError, ValueError, RecursionError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last: nested too deeply for its parser
             pass
     return tuple(_by_patterns(LANGUAGES.get(ending, ()), text))
 
@@ -120,14 +120,15 @@ def _python(tree: ast.AST, depth: int) -> Iterator[Definition]:
 
 def _by_patterns(patterns: tuple[str, ...], text: str) -> Iterator[Definition]:
     compiled = [re.compile(pattern) for pattern in patterns]
-    for number, row in enumerate(text.splitlines(), 1):
+    for number, row in enumerate(text.split("\n"), 1):  # counted as when a file is read
         if len(row) > 1_000:
             continue
+        nested = int(row[:1] in (" ", "\t"))
+        plain = " " * nested + " ".join(row.split())  # a long run of spaces is tried in every way of dividing it
         for pattern in compiled:
-            found = pattern.match(row)
+            found = pattern.match(plain)
             if found:
-                nested = int(row[:1] in " \t")
-                yield Definition(found.group("name"), number, _short(row.strip().rstrip("{").rstrip()), nested)
+                yield Definition(found.group("name"), number, _short(plain.strip().rstrip("{").rstrip()), nested)
                 break
 
 

@@ -28,6 +28,11 @@ def test_python_that_does_not_parse_is_read_line_by_line():
     assert names("a.py", "class A:\n    def b(self:\n  def c(") == ["A", "b", "c"]
 
 
+@pytest.mark.parametrize("sign", ["-", "not ", "lambda:"])
+def test_python_nested_too_deeply_for_its_parser_is_read_line_by_line(sign: str):
+    assert names("a.py", f"def a(): ...\nx = {sign * 100_000}1\n") == ["a"]
+
+
 SOURCES = {
     "a.ts": """\
 export default async function load(x: string) {
@@ -121,6 +126,17 @@ end
 )
 def test_other_languages_are_read_by_patterns(path: str, found: str):
     assert names(path, SOURCES[path]) == found.split()
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path != "a.txt"])
+def test_lines_of_spaces_cost_no_more_than_others(path: str):
+    rows = "".join(f"{' ' * 990}{sign}\n  public{' ' * 980}{sign}\n" for sign in '"(+' * 30)
+    assert names(path, rows + SOURCES[path]) == names(path, SOURCES[path])
+
+
+def test_lines_are_counted_as_they_are_when_the_file_is_read():
+    (found,) = definitions("a.go", "// one\f\n// \u2028 \x1c \x85 two\r\nfunc Third() {\r\n")
+    assert (found.name, found.line, found.signature) == ("Third", 3, "func Third()")
 
 
 def test_long_signatures_are_cut():
