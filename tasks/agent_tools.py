@@ -66,7 +66,8 @@ class Bench:
 
 
 def apply_tools(calls: Sequence[ToolCall], bench: Bench) -> tuple[ToolOutcome, ...]:
-    """One outcome per call, in order. A `finish` beside a change that failed is not accepted, nor a second question.
+    """One outcome per call, in order. A second question is not accepted, nor a `finish` beside a question or a change
+    that failed, whichever comes first.
 
     Raises:
         SandboxMissing: a command was asked for, and no sandbox works here.
@@ -74,12 +75,21 @@ def apply_tools(calls: Sequence[ToolCall], bench: Bench) -> tuple[ToolOutcome, .
     outcomes: list[ToolOutcome] = []
     for call in calls:
         action = parse_call(call)
-        if isinstance(action, Finish) and any(not outcome.ok and outcome.name in CHANGES for outcome in outcomes):
-            action = Refusal(message="Not finished: a change of this turn failed. Look at it first.")
         if isinstance(action, Ask) and any(outcome.question is not None for outcome in outcomes):
             action = Refusal(message="Not asked: one question a turn. Ask it next turn if it is still open.")
         outcomes.append(_outcome(call, action, bench))
-    return tuple(outcomes)
+    why = _why_unfinished(outcomes)
+    held = {"ok": False, "finish": None, "content": f"Not finished: {why}"}
+    return tuple(done.model_copy(update=held) if why and done.finish is not None else done for done in outcomes)
+
+
+def _why_unfinished(outcomes: Sequence[ToolOutcome]) -> str:
+    """Why no `finish` of this turn can hold, "" if it can."""
+    if any(not outcome.ok and outcome.name in CHANGES for outcome in outcomes):
+        return "a change of this turn failed. Look at it first."
+    if any(outcome.question is not None for outcome in outcomes):
+        return "you asked in this turn. Read the answer first."
+    return ""
 
 
 def _outcome(call: ToolCall, action: Action | Refusal, bench: Bench) -> ToolOutcome:

@@ -310,9 +310,20 @@ def test_finishing_beside_a_change_that_failed_is_refused():
     bad = call("edit_file", path="shop/cart.py", edits=[{"search": "nowhere", "replace": "x"}])
     *_, done = apply_tools([bad, call("finish", summary="done")], bench())
     assert (done.ok, done.finish) == (False, None)
+    done, _ = apply_tools([call("finish", summary="done"), bad], bench())
+    assert (done.ok, done.finish) == (False, None)
     looked = call("read_file", path="nowhere.py")
     *_, done = apply_tools([looked, call("finish", summary="done")], bench())
     assert done.finish
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_finishing_beside_a_question_is_refused_so_that_its_answer_is_read(at: int):
+    calls = [call("ask", question="Which database?"), call("finish", summary="done")]
+    outcomes = apply_tools(calls[::-1] if at == 0 else calls, bench())
+    assert (outcomes[at].ok, outcomes[at].finish) == (False, None)
+    assert "Read the answer" in outcomes[at].content
+    assert outcomes[1 - at].question
 
 
 @given(
