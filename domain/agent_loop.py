@@ -164,9 +164,9 @@ def next_move(state: AgentState, limits: LoopLimits) -> Move:
     """What happens after the state's last turn. Stuck once changes tactics, stuck again gives the story back."""
     if state.finish is not None:
         return Finished(state.finish.summary, state.finish.notes)
-    spent = _spent(state, limits)
-    if spent is not None:
-        return spent
+    over = spent(state, limits)
+    if over is not None:
+        return over
     stuck = _stuck(state, limits)
     if stuck is None:
         silent = bool(state.marks) and not state.marks[-1].calls
@@ -177,7 +177,8 @@ def next_move(state: AgentState, limits: LoopLimits) -> Move:
     return ChangeTactics(reason, Message(role="user", content=f"You are stuck: {reason}. {advice}\n"))
 
 
-def _spent(state: AgentState, limits: LoopLimits) -> GiveBack | None:
+def spent(state: AgentState, limits: LoopLimits) -> GiveBack | None:
+    """Why there is no further turn, None if there is one; a story that is finished ends in spite of it."""
     if limits.cost is not None and state.cost >= limits.cost:
         return GiveBack(f"The story's budget of ${limits.cost} is spent (${state.cost}).", Lane.BUDGET)
     if limits.tokens is not None and state.tokens >= limits.tokens:

@@ -15,6 +15,7 @@ from ..domain.agent_loop import (
     limits_from,
     next_move,
     say,
+    spent,
 )
 from ..domain.agent_tools import Ask
 from ..domain.developer_prompts import repair_message, tests_failed_message
@@ -95,7 +96,7 @@ class Work:
                 case GiveBack(reason=reason, lane=lane):
                     return self.end("failed", reason, lane)
                 case Finished(summary=summary, notes=notes):
-                    ended = self.judge(summary, notes)
+                    ended = self.judge(summary, notes) or self.spent()
                     if ended is not None:
                         return ended
                 case ChangeTactics() as move:
@@ -121,6 +122,11 @@ class Work:
             outcomes = turn.answered(answer.answer, answer.source)
         self.state = after_turn(self.state, turn.reply, outcomes, commit=turn.commit, wall_s=turn.duration_s)
         return None
+
+    def spent(self) -> StoryOutcome | None:
+        """The end of a story that was sent back when nothing was left to mend it with, None if there is."""
+        over = spent(self.state, self.limits)
+        return None if over is None else self.end("failed", over.reason, over.lane)
 
     def question(self, asked: Ask, turn: int) -> Question:
         """What the developer asked, as a question to the project."""

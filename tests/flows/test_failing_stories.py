@@ -131,6 +131,25 @@ def test_a_story_whose_turns_take_longer_than_its_limit_is_given_back(batch):
     assert asked == [1, 2, 3]
 
 
+def test_a_story_that_is_sent_back_at_its_limit_takes_no_further_turn(batch):
+    asked = []
+
+    def model(request):
+        if request.purpose == "review":
+            return approved()
+        asked.append((request.tags.story, request.tags.turn))
+        return finishing(f"part{request.tags.story.split('-')[1]}.py", f"TRY = {request.tags.turn}\n")
+
+    def tests(command, worktree, *_):
+        done = Path(worktree, "part1.py")
+        return BAD if done.exists() or "TRY = 1" in Path(worktree, "part2.py").read_text() else GOOD
+
+    ends, _ = batch([story(1, "`part1.py`"), story(2, "`part2.py`")], model, tests, max_turns=2, max_attempts=5)
+    assert (ends["1-1-part"].status, ends["1-1-part"].reason) == ("failed", "The story was not done in 2 turns.")
+    assert ends["1-2-part"].status == "merged", "what is finished in the last turn is still judged"
+    assert sorted(asked) == [(f"1-{n}-part", turn) for n in (1, 2) for turn in (1, 2)]
+
+
 @pytest.mark.parametrize(
     ("error", "lane"),
     [(ModelBusy("The provider is down."), "provider"), (StorageFull("No room is left."), "infrastructure")],
