@@ -22,6 +22,9 @@ COMMON = frozenset(
     """the and for with that this from when then will shall should must given user story have has are not can add new
     use all its one each they their which into test tests file files code data value name""".split()  # noqa: SIM905
 )
+WORD = re.compile(r"[^\W\d][\w$]{2,}|\$[\w$]{2,}")
+PAIRED = re.compile(r"[\u0900-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
+"""Scripts without spaces, with words of two signs, or with vowels that are no letters to `re`: India's and Asia's."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,14 @@ class RepoMap:
 
 @lru_cache(maxsize=65_536)
 def words_of(text: str) -> frozenset[str]:
-    """The words of a text that may name code: in lower case, compound names also in parts, without simple endings."""
+    """The words of a text that may name code: in lower case, compound names also in parts, without simple endings.
+
+    Where a script does not tell words apart, each pair of neighbouring signs is one.
+    """
     found: set[str] = set()
-    for word in re.findall(r"[A-Za-z_$][\w$]{2,}", text):
+    for run in PAIRED.findall(text):
+        found.update(run[at : at + 2] for at in range(len(run) - 1))
+    for word in WORD.findall(PAIRED.sub(" ", text)):
         parts = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", word).replace("_", " ").lower().split()
         kept = [part for part in parts if len(part) > 2 and part not in COMMON]
         found |= {word.lower(), *(stem(part) for part in kept)} - COMMON

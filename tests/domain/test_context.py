@@ -117,6 +117,13 @@ def test_what_one_kind_leaves_over_goes_to_the_next():
     assert entry(context, "1-1-cart").included == "whole"
 
 
+def test_the_architecture_of_a_project_in_another_language_goes_in():
+    story = Story(key="1-1-x", id="1.1", epic="1", title="购物车显示总价", acceptance_criteria=("总价含税",))
+    text = "# 架构\n\n## 总价\n\n购物车计算含税总价。\n\n## 邮件\n\n邮件排队。\n"
+    context = assemble(Material(story=story, architecture={"a.md": text}), 20_000)
+    assert names(context) == ["story:1.1", "architecture:a.md § 总价"]
+
+
 def test_sections_that_share_no_word_with_the_story_stay_out():
     context = assemble(material(architecture={"a.md": ARCHITECTURE}), 20_000)
     assert "a.md § Queue" not in [each.name for each in context.report]

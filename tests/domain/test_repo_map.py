@@ -4,6 +4,7 @@ import sys
 import tracemalloc
 from importlib.resources import files
 
+import pytest
 from storyloom.domain.repo_map import rank_files, repo_map, words_of
 from storyloom.domain.tokens import estimate_tokens
 
@@ -70,6 +71,23 @@ def test_the_map_of_this_package_fits_its_budget_and_finds_what_a_story_is_about
 def test_words_are_taken_apart_at_their_seams():
     assert words_of("loadUserName HTTP_port for x") >= {"loadusername", "load", "http_port", "http", "port"}
     assert "for" not in words_of("for the user")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Корзина показывает сумму", "## Сумма и корзина"),
+        ("Die Überweisung wird geprüft", "## Überweisung"),
+        ("Το καλάθι δείχνει το σύνολο", "## Καλάθι"),
+        ("购物车显示总价", "## 总价"),
+        ("カートは合計を表示する", "## 合計"),
+        ("장바구니에 합계를 표시", "## 합계"),
+        ("कार्ट में कुल राशि", "## कुल"),
+    ],
+)
+def test_words_of_any_script_are_found_again(one: str, other: str):
+    assert words_of(one) & words_of(other)
+    assert not words_of(one) & words_of("## Mail delivery über Отчёт 邮件")
 
 
 def test_endings_do_not_keep_words_apart():
