@@ -93,8 +93,8 @@ def assemble(material: Material, budget: int) -> Context:
     focus = "\n".join([story.title, story.text, *story.acceptance_criteria, material.story_document])
     must = _Candidate("story", story.id, story_text(story, material.story_document), "the task itself")
     sections, report = [_section(must)], [_entry(must, "whole")]
-    spent = report[0].tokens + estimate_tokens(material.test_command)
-    room = max(0, budget - spent)
+    command = estimate_tokens(material.test_command)
+    room = max(0, budget - report[0].tokens - _marks(must) - command)
     spare = 0.0
     for kind, share in SHARES:
         allowance = int(room * share + spare)
@@ -103,7 +103,7 @@ def assemble(material: Material, budget: int) -> Context:
         else:
             used = _fill(_candidates(kind, material, focus), allowance, sections, report)
         spare = allowance - used
-        spent += used
+    spent = command + sum(entry.tokens for entry in report if entry.included != "left out")
     order = {"story": 0, "conventions": 1, "documents": 2, "architecture": 3, "notes": 4, "map": 5, "files": 6}
     sections.sort(key=lambda section: order[section.kind])
     return Context(sections=tuple(sections), report=tuple(report), tokens=spent, budget=budget)
@@ -127,7 +127,7 @@ def _candidates(kind: str, material: Material, focus: str) -> list[_Candidate]:
     if kind == "files":
         return [
             _Candidate(kind, path, material.files[path], "the story names it", "file")
-            for path in material.story.files
+            for path in dict.fromkeys(material.story.files)
             if path in material.files
         ]
     if kind == "notes":
@@ -182,19 +182,24 @@ def split_sections(text: str) -> list[tuple[str, str]]:
 def _fill(candidates: Sequence[_Candidate], allowance: int, sections: list[Section], report: list[ContextEntry]) -> int:
     used = 0
     for candidate in candidates:
-        cost = estimate_tokens(candidate.text)
-        if used + cost <= allowance:
+        cost, marks = estimate_tokens(candidate.text), _marks(candidate)
+        if used + cost + marks <= allowance:
             sections.append(_section(candidate))
             report.append(_entry(candidate, "whole"))
-            used += cost
-        elif candidate.kind in ("files", "conventions", "notes") and allowance - used > 300:
-            part = _beginning(candidate.text, allowance - used)
+            used += cost + marks
+        elif candidate.kind in ("files", "conventions", "notes") and allowance - used - marks > 300:
+            part = _beginning(candidate.text, allowance - used - marks)
             sections.append(_section(candidate, part))
             report.append(_entry(candidate, "part", estimate_tokens(part)))
-            used += estimate_tokens(part)
+            used += estimate_tokens(part) + marks
         else:
             report.append(_entry(candidate, "left out"))
     return used
+
+
+def _marks(candidate: _Candidate) -> int:
+    """What the tags around a piece cost: of many small pieces they are the larger part."""
+    return estimate_tokens(f'<{candidate.mark} name="{candidate.name}">\n\n</{candidate.mark}>\n\n')
 
 
 def _beginning(text: str, budget: int) -> str:
@@ -213,7 +218,8 @@ def _add_map(
 ) -> int:
     if not material.files:
         return 0
-    made = repo_map(material.files, focus, material.story.files, budget=max(0, allowance))
+    marks = _marks(_Candidate("map", "repository", "", "", "map"))
+    made = repo_map(material.files, focus, material.story.files, budget=max(0, allowance - marks))
     why = f"{made.definitions} of {made.definitions_of} definitions, {made.files} of {made.files_of} files by relevance"
     whole = made.definitions == made.definitions_of and made.files == made.files_of
     included: Literal["whole", "part", "left out"] = "left out" if not made.text else "whole" if whole else "part"
@@ -221,7 +227,7 @@ def _add_map(
     if made.text:
         sections.append(_section(candidate))
     report.append(_entry(candidate, included))
-    return made.tokens
+    return made.tokens + marks if made.text else 0
 
 
 def _section(candidate: _Candidate, text: str | None = None) -> Section:

@@ -1,4 +1,5 @@
 from storyloom.domain.context import Context, Material, assemble, split_sections, story_text
+from storyloom.domain.developer_prompts import data
 from storyloom.domain.stories import Story
 from storyloom.domain.tokens import estimate_tokens
 
@@ -88,6 +89,20 @@ def test_the_estimate_adds_up_and_stays_within_the_budget():
         assert context.tokens <= budget
         assert abs(context.tokens - included) <= estimate_tokens("make test")
         assert sum(estimate_tokens(section.text) for section in context.sections) <= budget
+
+
+def test_many_small_pieces_fit_with_the_tags_around_them():
+    rules = "".join(f"### Cart rule {n}\n\ncart {n}\n\n" for n in range(500))
+    notes = [(f"1-{n}-some-story", f"Note {n}.") for n in range(500)]
+    for budget in (300, 1_000, 4_000):
+        context = assemble(material(architecture={"docs/planning/architecture.md": rules}, notes=notes), budget)
+        told = "\n\n".join(data(each.mark, each.text, name=each.name) for each in context.sections)
+        assert estimate_tokens(told) <= budget
+
+
+def test_a_file_that_the_story_names_twice_goes_in_once():
+    context = assemble(Material(story=STORY.model_copy(update={"files": ("shop/cart.py",) * 2}), files=FILES), 20_000)
+    assert [section.name for section in context.sections if section.kind == "files"] == ["shop/cart.py"]
 
 
 def test_the_story_goes_in_whatever_the_budget():
