@@ -25,23 +25,28 @@ def message_tokens(message: Message) -> int:
 def mask_old(messages: Sequence[Message], keep_last: int, budget: int) -> tuple[Message, ...]:
     """The conversation with old tool outputs replaced by one-line notes, as far as `budget` estimated tokens need it.
 
-    Whenever the conversation grew past the budget, the oldest outputs were masked until it was at most 0.6 of it. The
-    last `keep_last` messages of that moment, short outputs, and all that is not a tool's output stay as they are.
+    Whenever the conversation grew past the budget, the oldest outputs were masked until it was at most 0.6 of it; those
+    that no model has seen yet only until it was within it. The last `keep_last` messages of that moment, short outputs,
+    and all that is not a tool's output stay as they are.
     """
-    made_by = {call.id: call for message in messages for call in message.tool_calls}
     sent: list[Message] = []
-    total = 0
+    made_by: list[ToolCall | None] = []
+    calls: dict[str, ToolCall] = {}  # of the latest turn: there are providers that give every turn the same ids
+    total = seen = 0
     for message in messages:
+        if message.role == "assistant":
+            calls, seen = {call.id: call for call in message.tool_calls}, len(sent)
         sent.append(message)
+        made_by.append(calls.get(message.tool_call_id or ""))
         total += message_tokens(message)
         if total <= budget:
             continue
         for at in range(max(0, len(sent) - keep_last)):
             old = sent[at]
-            if total <= budget * LOW_WATER:
+            if total <= budget * (LOW_WATER if at < seen else 1):
                 break
             if old.role == "tool" and estimate_tokens(old.content) > SMALL_TOKENS:
-                sent[at] = old.model_copy(update={"content": _note(old, made_by.get(old.tool_call_id or ""))})
+                sent[at] = old.model_copy(update={"content": _note(old, made_by[at])})
                 total -= message_tokens(old) - message_tokens(sent[at])
     return tuple(sent)
 

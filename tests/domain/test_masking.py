@@ -45,6 +45,32 @@ def test_calls_and_their_outputs_stay_paired():
     assert asked == answered
 
 
+def turn(*paths: str) -> list[Message]:
+    """A turn of a provider that counts its calls from 0 in every turn."""
+    calls = tuple(ToolCall(id=f"call_{n}", name="read_file", arguments={"path": path}) for n, path in enumerate(paths))
+    answers = [Message(role="tool", content=LONG, tool_call_id=call.id) for call in calls]
+    return [Message(role="assistant", tool_calls=calls), *answers]
+
+
+def test_a_note_names_its_own_call_though_later_turns_use_the_same_ids():
+    messages = [message for n in range(6) for message in turn(f"a{n}.py", f"b{n}.py")]
+    masked = mask_old(messages, 2, 1500)
+    assert "path='a0.py'" in masked[1].content
+    assert "path='b0.py'" in masked[2].content
+    assert "path='a1.py'" in masked[4].content
+
+
+def test_outputs_that_were_never_sent_are_masked_no_further_than_the_budget_asks():
+    messages = turn(*(f"{n}.py" for n in range(20)))
+    each = message_tokens(messages[1])
+    budget = cost(messages) - each // 2
+    masked = mask_old(messages, 6, budget)
+    assert [message.content == LONG for message in masked[1:]] == [False] * 1 + [True] * 19
+    assert cost(masked) <= budget
+    masked = mask_old([*messages, *turn("more.py")], 6, budget)
+    assert cost(masked) <= budget * 0.6 + each, "seen by now"
+
+
 def test_short_outputs_are_kept():
     masked = mask_old(conversation("ok", LONG, LONG, LONG), 2, 900)
     assert masked[2].content == "ok"
