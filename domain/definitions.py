@@ -52,6 +52,17 @@ JAVA = (
     r"(?:<[^>]+>\s+)?(?!return\b|new\b|else\b|throw\b)[\w<>\[\], .?]+\s+(?P<name>\w+)\s*"
     r"\([^;]*(?:\{|,|\)|throws.*)\s*$",
 )
+KOTLIN = (
+    r"^\s*(?:(?:public|private|protected|internal|abstract|open|sealed|data|enum|annotation|inner|value|companion|fun)\s+)*"
+    r"(?:class|interface|object)\s+(?P<name>\w+)",
+    r"^\s*(?:@\w+\s+)*(?:[a-z]+\s+)*fun\s+(?:<[^>]+>\s+)?(?:[\w<>?, ]+\.)?(?P<name>\w+)\s*\(",
+    r"^(?:[a-z]+\s+)*va[lr]\s+(?P<name>\w+)",
+)
+CSHARP = (
+    r"^\s*(?:[a-z]+\s+)*(?:class|interface|enum|struct|record(?:\s+(?:class|struct))?)\s+(?P<name>\w+)",
+    r"^\s+(?!(?:return|new|else|throw|await|yield|where|select|case|when|and|or)\b)(?:[\w<>\[\],.?]+\s+)+(?P<name>\w+)\s*"
+    r"(?:<[^>]+>\s*)?\(",
+)
 C = (
     r"^(?!return\b|else\b|if\b|for\b|while\b|switch\b|typedef\b)[A-Za-z_][\w\s*&:<>,~]*?[\s*&](?P<name>~?\w+)\s*\([^;]*$",
     r"^\s*(?:typedef\s+)?(?:struct|union|enum|class)\s+(?P<name>\w+)\s*(?:[:{].*)?$",
@@ -68,7 +79,9 @@ PYTHON = (r"^\s*(?:async\s+)?def\s+(?P<name>\w+)", r"^\s*class\s+(?P<name>\w+)")
 LANGUAGES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("js", "jsx", "mjs", "cjs", "ts", "tsx", "mts", "cts"), JS),
     **dict.fromkeys(("c", "h", "cc", "cpp", "cxx", "hh", "hpp"), C),
-    **dict.fromkeys(("java", "kt"), JAVA),
+    "java": JAVA,
+    "kt": KOTLIN,
+    "cs": CSHARP,
     "go": GO,
     "rs": RUST,
     "rb": RUBY,

@@ -25,7 +25,9 @@ from .waiting import show_needs
 
 TEXT_FILE_LIMIT = 200_000
 NEEDS_PERSON = ("failed", "blocked", "waiting")
-SOURCE = re.compile(r"\.(py|js|jsx|ts|tsx|go|rs|java|kt|c|h|cc|cpp|hpp|rb|php|cs|swift|sql|toml|cfg|md|html|css|sh)$")
+SOURCE = re.compile(
+    r"\.(pyi?|[cm]?[jt]s|[jt]sx|go|rs|java|kt|c|h|cc|cpp|cxx|hh|hpp|rb|php|cs|swift|sql|toml|cfg|md|html|css|sh)$"
+)
 
 
 class Start(Value):
@@ -153,9 +155,13 @@ def _new_start(
 def _material(ports: Ports, story: Story, tip: str) -> Material:
     settings = ports.config.settings
     planned = (f"{settings.planning_folder}/", ".bmad/")
-    sources = [path for path in ports.workspace.files(tip) if SOURCE.search(path) and not path.startswith(planned)]
+    sources = [
+        path
+        for path in ports.workspace.files(tip)
+        if (SOURCE.search(path) or path in story.files) and not path.startswith(planned)
+    ]
     found = ports.workspace.texts(tip, sources)
-    texts = {path: text for path, text in found.items() if len(text) <= TEXT_FILE_LIMIT}
+    texts = {path: text for path, text in found.items() if len(text) <= TEXT_FILE_LIMIT and "\0" not in text}
 
     def paths(*names: str) -> list[str]:
         return [f"{settings.planning_folder}/{name}" for name in names]

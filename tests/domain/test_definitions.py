@@ -83,6 +83,37 @@ public class Cart extends Base {
 }
 interface Has {}
 """,
+    "a.kt": """\
+data class Cart(val items: List<Item>) {
+    override suspend fun total(tax: Int): Int {
+        if (a) {
+        val sum = compute(tax)
+    }
+}
+fun String.slug(): String = this
+sealed interface Shape
+val LIMIT = 3
+""",
+    "A.cs": """\
+namespace Shop;
+public record Item(string Name);
+public sealed class Cart : ICart
+{
+    public Cart(IRepository kept) : base(kept)
+    {
+        if (a)
+        foreach (var b in c)
+        else if (d)
+        int e = Compute(f);
+        return await Compute(g);
+    }
+    public async Task<Dictionary<string, int>> TotalAsync(int tax)
+    {
+    }
+    public int Count() => 3;
+}
+interface IHas { }
+""",
     "a.c": """\
 #define LIMIT 3
 struct cart {
@@ -119,6 +150,8 @@ end
         ("a.go", "Sum Total Cart x"),
         ("a.rs", "sum Cart total Kind Has LIMIT say"),
         ("A.java", "Cart total toString Has"),
+        ("a.kt", "Cart total slug Shape LIMIT"),
+        ("A.cs", "Item Cart Cart TotalAsync Count IHas"),
         ("a.c", "LIMIT cart total go"),
         ("a.rb", "Shop Cart LIMIT load empty?"),
         ("a.txt", ""),
