@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 SIGNATURE_SIGNS = 160
-KEPT = 2_048  # answers for as many files: the stories of one run read the same repository again and again
+KEPT = 8_192  # answers for as many files: the stories of one run read the same repository again and again
 IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]{2,}")
 
 

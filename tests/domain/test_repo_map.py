@@ -5,6 +5,7 @@ import tracemalloc
 from importlib.resources import files
 
 import pytest
+from storyloom.domain.definitions import definitions, references
 from storyloom.domain.repo_map import rank_files, repo_map, words_of
 from storyloom.domain.tokens import estimate_tokens
 
@@ -109,6 +110,14 @@ def test_names_that_half_of_the_files_define_and_the_others_use_cost_no_more_tha
         tracemalloc.stop()
     assert ranked[0].path == "pkg/m7.go"
     assert peak < 12_000_000, "uses are kept by name, not by every pair of files"
+
+
+def test_a_repository_of_five_thousand_files_is_taken_apart_once():
+    texts = {f"m{n}.py": f"def only_{n}(): ...\n" for n in range(5_000)}
+    rank_files(texts, "one story")
+    before = definitions.cache_info().misses, references.cache_info().misses
+    rank_files(texts, "another story")
+    assert (definitions.cache_info().misses, references.cache_info().misses) == before
 
 
 def test_ranks_do_not_depend_on_the_order_in_which_a_process_keeps_its_sets():
