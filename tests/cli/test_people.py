@@ -1,6 +1,5 @@
-"""Questions are listed, shown, answered, cancelled and reversed from another process and directory."""
+"""Questions are listed and shown; answered, cancelled and reversed from another process and directory."""
 
-import io
 import json
 import os
 import subprocess
@@ -8,19 +7,17 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from contextlib import redirect_stderr, redirect_stdout
-from functools import partial
 
 import pytest
-from storyloom.cli import main
 from storyloom.cli.demo import make_repository, sample_folder
-from storyloom.cli.failures import run_guarded
+from storyloom.cli.groups import GROUPS
 from storyloom.deployments.answer_server import answer_server
 from storyloom.deployments.composition import compose
 from storyloom.domain.escalations import Escalation, Question
 from storyloom.domain.ports import ProjectRef
 from storyloom.tasks.decide import decide
 from storyloom.tasks.questions import kept_answer, mirror, mirrored
+from typer.testing import CliRunner
 
 ASKED = Question(
     project="p", story="1-2-x", step="turn 3", question="Which <i>alphabet</i>?\x1b[31m", options=("base58", "hex"),
@@ -44,11 +41,9 @@ class Desk:
         )
         mirror(self.ports, open_)
 
-    def look(self, *words):
-        """What a command that only reads prints here: to start one apart takes a second or two."""
-        with redirect_stdout(io.StringIO()) as said, redirect_stderr(said):
-            run_guarded(partial(main.app, [*words, "-C", str(self.repository)]), os.environ)
-        return said.getvalue()
+    def look(self, group, *words):
+        """What a command that only reads prints, called here: to start one apart takes a second or two."""
+        return CliRunner().invoke(GROUPS[group], [*words, "-C", str(self.repository)], catch_exceptions=False).stdout
 
     def run(self, *words, project=True):
         where = ["-C", str(self.repository)] if project else []
@@ -57,11 +52,6 @@ class Desk:
             command, cwd=self.elsewhere, env={**os.environ, "STORYLOOM_HOME": str(self.home)}, capture_output=True,
             text=True, check=False,
         )  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def groups():
-    main._add_groups()
 
 
 @pytest.fixture
@@ -124,7 +114,7 @@ def test_a_cancelled_question_takes_no_answer(desk):
     assert desk.run("escalations", "cancel", desk.question.id).returncode == 0
     assert "cancelled" in desk.run("escalations", "answer", desk.question.id, "hex").stderr
     assert "Nothing waits" in desk.look("escalations", "list")
-    assert "no question" in desk.look("escalations", "show", "nope")
+    assert "no question" in desk.run("escalations", "show", "nope").stderr
 
 
 def test_what_is_overdue_is_ended_in_all_projects_by_a_command_that_needs_no_server(desk):
