@@ -13,6 +13,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
+from .garbage import collect_apart
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -85,4 +87,6 @@ def create_app() -> Asgi:
     """Prefect's server for uvicorn's `--factory`, with its background services."""
     from prefect.server.api.server import create_app as prefect_app
 
-    return in_turn(prefect_app(final=True))
+    app = in_turn(prefect_app(final=True))
+    collect_apart()
+    return app
