@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import certifi
+from storyloom.blocks.atomic_files import write_atomic
 from storyloom.domain.errors import InputError
 
 PROVIDER_KEYS = {
@@ -25,6 +27,9 @@ PROVIDER_KEYS = {
 
 KEYLESS = ("ollama", "ollama_chat", "lm_studio", "vllm", "hosted_vllm")
 """Providers that run on the person's own machine and need no key."""
+
+
+ONE_AUTHORITY = "one-authority.pem"
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,23 @@ def prefect_settings(home: Path, api_url: str) -> dict[str, str]:
 
 
 def own_server_settings(home: Path, api_url: str) -> dict[str, str]:
-    """The same for clients of a server that we started: none asks for the token of a protection that is not on."""
+    """The same for clients of a server that we started, which asks for no token and speaks no TLS."""
     settings = prefect_settings(home, api_url)
     if "PREFECT_SERVER_CSRF_PROTECTION_ENABLED" not in os.environ:
         settings["PREFECT_CLIENT_CSRF_SUPPORT_ENABLED"] = "false"
+    if Path(os.environ.get("PREFECT_API_SSL_CERT_FILE", ONE_AUTHORITY)).name == ONE_AUTHORITY:
+        settings["PREFECT_API_SSL_CERT_FILE"] = str(_one_authority(home))
     return settings
+
+
+def _one_authority(home: Path) -> Path:
+    """A file with the first of the authorities that clients trust anyway.
+
+    Each of Prefect's clients reads its authorities whether it needs them or not, and each subflow makes a client: 20 ms
+    of a core for all of them, less than one for a single one.
+    """
+    path = home / "prefect" / ONE_AUTHORITY
+    end = "-----END CERTIFICATE-----\n"
+    first, _, _ = Path(certifi.where()).read_text(encoding="utf-8").partition(end)
+    write_atomic(path, first + end, durable=False)
+    return path

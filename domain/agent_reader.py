@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from . import frontmatter
 from .agent_menus import menu_items, skill_menu, table_menu
@@ -90,6 +91,7 @@ def is_agent_skill(path: str, files: Mapping[str, str]) -> bool:
 # the shapes
 
 
+@lru_cache(maxsize=64)  # every turn asks who speaks, and the text is seldom another
 def _from_yaml(path: str, text: str) -> Persona:
     loaded, lines = load_yaml_with_lines(text, path)
     problems = check_agent(loaded, lines, path)

@@ -1,7 +1,9 @@
 """The environment is read once, and says where things are kept."""
 
+import ssl
 from pathlib import Path
 
+import certifi
 import pytest
 from storyloom.deployments.environment import (
     own_server_settings,
@@ -56,7 +58,22 @@ def test_a_client_of_our_own_server_asks_for_no_token_unless_the_person_has_swit
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", raising=False)
+    monkeypatch.setenv("PREFECT_API_SSL_CERT_FILE", "/etc/own.pem")
     ours, theirs = (made(tmp_path, "http://127.0.0.1:1/api") for made in (own_server_settings, prefect_settings))
     assert ours == {**theirs, "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false"}
     monkeypatch.setenv("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "true")
     assert own_server_settings(tmp_path, "http://127.0.0.1:1/api") == theirs
+
+
+def test_a_client_of_our_own_server_reads_one_authority_that_it_would_trust_anyway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("PREFECT_API_SSL_CERT_FILE", raising=False)
+    kept = own_server_settings(tmp_path, "http://127.0.0.1:1/api")["PREFECT_API_SSL_CERT_FILE"]
+    everyone, one = (ssl.create_default_context(cafile=path).get_ca_certs() for path in (certifi.where(), kept))
+    assert len(one) == 1
+    assert one[0] in everyone
+    monkeypatch.setenv("PREFECT_API_SSL_CERT_FILE", str(tmp_path / "gone" / Path(kept).name))  # of another home
+    assert own_server_settings(tmp_path, "http://127.0.0.1:1/api")["PREFECT_API_SSL_CERT_FILE"] == kept
+    monkeypatch.setenv("PREFECT_API_SSL_CERT_FILE", "/etc/own.pem")
+    assert "PREFECT_API_SSL_CERT_FILE" not in own_server_settings(tmp_path, "http://127.0.0.1:1/api")
