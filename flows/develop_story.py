@@ -37,6 +37,7 @@ from ..tasks.verification import run_tests
 from ..tasks.waivers import waived
 from .asking import settle
 from .at_the_cap import past_the_cap
+from .entrance import entered
 from .gates import before_merge, before_story
 from .review_conflict import settle_review
 
@@ -54,6 +55,7 @@ def develop_story(
     A later attempt makes the change again on the main line's new tip; `hint` is what a person said of it.
     """
 
+    entered()
     story = whole_story(ports_for(project), story)
 
     def work() -> StoryOutcome:

@@ -32,6 +32,7 @@ from ..tasks.verification import count_merges, merged_since_all_tests, run_tests
 from .at_a_conflict import GoOn, settle_conflict
 from .beside import beside
 from .develop_story import develop_story
+from .entrance import at_the_entrance
 from .integrate import integrate
 from .orchestrating import orchestrating
 from .phases import approved, report
@@ -106,7 +107,8 @@ def take_story(project: ProjectRef, story: Story) -> StoryOutcome:
     """
     with transaction(commit_mode=CommitMode.EAGER):
         try:
-            return develop_and_integrate(project, story)
+            with at_the_entrance():
+                return develop_and_integrate(project, story)
         except Exception as error:  # noqa: BLE001 - a bug in one story must not end the others; it is reported as its end
             passes = isinstance(error, StoryloomError) and error.may_pass
             return StoryOutcome(

@@ -1,8 +1,9 @@
 """In which order do reviewed stories enter the main line?  Those that wait are stacked, tested once, and merged.
 
-Each story has a flow run of its own here. While one is served, others line up; whoever is served next takes them along:
-their commits are rebased one on the other, the project's tests run on the top, and all are merged when they pass. When
-they fail, halving finds the first story that fails; those before it are merged, it goes back, and the rest goes on.
+A story enters from its own task, and what is done for it is seen in the batch's graph. While one is served, others line
+up; whoever is served next takes them along: their commits are rebased one on the other, the project's tests run on the
+top, and all are merged when they pass. When they fail, halving finds the first story that fails; those before it are
+merged, it goes back, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 
-from prefect import flow
 from prefect.logging import get_run_logger
 
 from ..domain.merge_stack import next_length, split
@@ -27,7 +27,6 @@ from ..tasks.verification import count_merges, run_tests_again, whole_suite_is_d
 Request = Waiting[Candidate, StoryOutcome]
 
 
-@flow(name="integrate", flow_run_name="integrate · {story.id}")
 def integrate(project: ProjectRef, story: Story, outcome: StoryOutcome) -> StoryOutcome:
     """Bring a reviewed story into the main line, or say why it cannot enter. Running it again changes nothing."""
     ports = ports_for(project)

@@ -100,10 +100,13 @@ class Project:
         )
 
     def integrate(self, number: int) -> None:
+        from prefect import task
+        from prefect.cache_policies import NO_CACHE
         from storyloom.flows.integrate import integrate
 
+        in_a_task = task(integrate, name="story", cache_policy=NO_CACHE)  # as the batch does
         try:
-            self.got[number] = integrate(self.ports.project, story(number), self.reviewed[number])
+            self.got[number] = in_a_task(self.ports.project, story(number), self.reviewed[number])
         except BaseException as error:
             self.got[number] = error
 
