@@ -28,8 +28,8 @@ PROVIDER_KEYS = {
 KEYLESS = ("ollama", "ollama_chat", "lm_studio", "vllm", "hosted_vllm")
 """Providers that run on the person's own machine and need no key."""
 
-
 ONE_AUTHORITY = "one-authority.pem"
+"""The file that clients of our own server read instead of all certificate authorities."""
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,17 @@
 """Who takes garbage apart in our own Prefect server?  A thread of its own, which may be held up.
 
 Cyclic garbage may hold an SQLite cursor. Taking it apart waits for the cursor's connection, which another thread may
-just use to wait for the database's write lock; the lock is given back by the event loop. So when the event loop itself
-collects garbage, which Python does wherever something is allocated, all wait for each other until SQLite gives up: the
-server is dead for a minute, about once in a thousand stories. A thread that only collects can wait: SQLite's calls let
-all others go on meanwhile.
+just use to wait for the database's write lock; the lock is given back by the event loop. When the event loop itself
+collects garbage, which Python does wherever something is allocated, all wait for each other until SQLite gives up after
+a minute. That is how we explain a server that stood still for a minute, twice in some 1,300 stories. A thread that only
+collects can wait: SQLite's calls let all others go on meanwhile.
 """
 
 from __future__ import annotations
 
 import gc
 import threading
+import time
 from collections.abc import Callable
 
 EVERY_S = 1.0
@@ -41,5 +42,5 @@ def _collect(wait: Callable[[float], bool]) -> None:
 
 
 def _never(seconds: float) -> bool:
-    threading.Event().wait(seconds)
+    time.sleep(seconds)
     return False

@@ -91,7 +91,7 @@ def is_agent_skill(path: str, files: Mapping[str, str]) -> bool:
 # the shapes
 
 
-@lru_cache(maxsize=64)  # every turn asks who speaks, and the text is seldom another
+@lru_cache(maxsize=64)  # every story and review asks who speaks; the text is seldom another
 def _from_yaml(path: str, text: str) -> Persona:
     loaded, lines = load_yaml_with_lines(text, path)
     problems = check_agent(loaded, lines, path)
